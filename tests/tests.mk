@@ -70,7 +70,7 @@ SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
 # test_ctl_top: the signal handler of ncurses changes errno, which TSan reports.
 TSAN_SKIP := %/test_ctl_top %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
   %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_message_bodies \
-  %/test_timer_heap
+  %/test_timer_heap %/test_breaker_random %/test_fleet_sim
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
@@ -195,7 +195,7 @@ check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(DOCS_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(CRASH_TEST) \
+	    $(LEASE_KILLS_TEST) $(CRASH_TEST) $(filter-out $(SAN_SKIP),$(FLEET_SIM_TEST)) \
 	    $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED) $(UNIT_MUTANTS_TEST)))
 
 # Tests with very many cheap checks, which take up to hours under valgrind, and tests that leave the memory of dead daemons

@@ -62,8 +62,11 @@
 #define CATALOG_SEGMENTS_MAX 64u
 #define CATALOG_CHUNK_BYTES SLOTS_CHUNK_BYTES
 #define CATALOG_FRONT_BYTES 65536u /* in front of `base`, as in front of a region */
-/* Numbers of slots have 32 bits, and a chunk has at least 128 of them. */
+/* Numbers of slots have 32 bits, and a chunk has at least 128 of them. A catalog reserves addresses
+ * for so many chunks. */
+#ifndef CATALOG_CHUNKS_MAX /* a simulation with thousands of stores has fewer */
 #define CATALOG_CHUNKS_MAX (1u << 25)
+#endif
 
 enum catalog_area {
   CATALOG_STORE,      /* one struct store_saved */

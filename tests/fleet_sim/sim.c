@@ -1,0 +1,122 @@
+#include "tests/fleet_sim/sim.h"
+
+#include <stdlib.h>
+
+#include "tests/fleet_sim/sim_memory.h"
+#include "tests/fleet_sim/sim_node.h"
+
+#define SETTLE_NS (2 * SIM_SECOND) /* after the last worker: queues and clears */
+
+struct sim_params sim_params_usual(uint32_t nodes) {
+  return (struct sim_params){
+      .seed = 1,
+      .nodes = nodes,
+      .workers = 2,
+      .keys = 100,
+      .servers = 1 + (nodes - 1) / 1000,
+      .network =
+          {.latency_ns = 100000, .sigma = 0.5, .slow = 1000, .slow_x = 20, .service_ns = 10000},
+      .start_ns = SIM_SECOND,
+      .think_ns = 100 * SIM_MS,
+      .compute_ns = 100 * SIM_MS,
+      .compute_sigma = 0.5,
+      .limit_ns = 300 * SIM_SECOND,
+  };
+}
+
+/* ---- what happens during the run ---- */
+
+struct change {
+  struct sim_event event; /* first */
+  struct sim *sim;
+};
+
+static void stop_server(struct sim_event *event) {
+  sim_tier_stop(&((struct change *)event)->sim->tier, 0);
+}
+
+static void fail_over(struct sim_event *event) {
+  sim_tier_fail_over(&((struct change *)event)->sim->tier, 0);
+}
+
+static void clear(struct sim_event *event) {
+  sim_node_clear(((struct change *)event)->sim->nodes[0]);
+}
+
+static void set_change(struct sim *sim, struct change *change, uint64_t at_ns,
+                       void (*fire)(struct sim_event *event)) {
+  *change = (struct change){.event = {.fire = fire}, .sim = sim};
+  if (at_ns != 0)
+    sim_clock_set(&sim->clock, &change->event, at_ns);
+}
+
+/* ---- the run ---- */
+
+static void make(struct sim *sim, const struct sim_params *params) {
+  *sim = (struct sim){.params = *params, .random = {params->seed}};
+  sim_tier_init(&sim->tier, &sim->clock, &sim->random, &params->network, params->servers);
+  sim->tier.servers[0].db.lag_ns = params->fail_at_ns == 0 ? 0 : params->lag_ns;
+  sim->tasks = sim_alloc((size_t)SIM_VERSIONS * params->keys, sizeof *sim->tasks);
+  sim->order = sim_alloc(params->keys, sizeof *sim->order);
+  for (uint32_t i = 0; i < params->keys; i++)
+    sim->order[i] = i;
+  sim_random_shuffle(&sim->random, sim->order, params->keys);
+  sim->nodes = sim_alloc(params->nodes, sizeof(struct sim_node *));
+  for (uint32_t i = 0; i < params->nodes; i++)
+    sim->nodes[i] = sim_node_new(sim, i);
+  for (uint32_t i = 0; i < params->nodes; i++)
+    sim_node_start(sim->nodes[i]);
+}
+
+/* Up to the end of the last worker. */
+static void measure(struct sim *sim) {
+  struct sim_results *results = &sim->results;
+  results->took_ns = sim->clock.now_ns;
+  results->unfinished = sim->busy;
+  for (uint32_t i = 0; i < sim->params.servers; i++) {
+    const struct sim_server *server = &sim->tier.servers[i];
+    double part = (double)server->busy_ns / (double)results->took_ns;
+    results->commands += server->commands;
+    results->messages += server->messages;
+    if (part > results->busiest)
+      results->busiest = part;
+    if (server->longest_queue_ns > results->longest_queue_ns)
+      results->longest_queue_ns = server->longest_queue_ns;
+  }
+}
+
+static void end(struct sim *sim) {
+  for (uint32_t i = 0; i < sim->params.nodes; i++)
+    sim_node_stop(sim->nodes[i]);
+  while (sim_clock_step(&sim->clock, UINT64_MAX)) /* the messages that are under way */
+    ;
+  sim->results.events = sim->clock.events;
+  for (uint32_t i = 0; i < sim->params.nodes; i++)
+    sim_node_free(sim->nodes[i]);
+  sim_tier_deinit(&sim->tier);
+  sim_clock_deinit(&sim->clock);
+  free(sim->nodes);
+  free(sim->order);
+  free(sim->tasks);
+}
+
+void sim_run(const struct sim_params *params, struct sim_results *results) {
+  struct change changes[3];
+  struct sim *sim = sim_alloc(1, sizeof *sim);
+  make(sim, params);
+  set_change(sim, &changes[0], params->fail_at_ns, stop_server);
+  set_change(sim, &changes[1],
+             params->fail_at_ns == 0 ? 0 : params->fail_at_ns + params->fail_over_ns, fail_over);
+  set_change(sim, &changes[2], params->clear_at_ns, clear);
+  while (sim->busy > 0 && sim_clock_step(&sim->clock, params->limit_ns))
+    ;
+  measure(sim);
+  uint64_t settled_ns = sim->clock.now_ns + SETTLE_NS;
+  while (sim_clock_step(&sim->clock, settled_ns))
+    ;
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+    sim_clock_unset(&sim->clock, &changes[i].event);
+  end(sim);
+  *results = sim->results;
+  free(sim);
+}
