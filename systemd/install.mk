@@ -8,6 +8,8 @@
 # SYSTEM_PREFIX is empty unless systemd and the loader search PREFIX.
 SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
+# Of drop-ins that administrators copy and edit.
+DROPINDIR := $(PREFIX)/share/fcached/systemd
 MONITORINGDIR := $(PREFIX)/share/fcached/monitoring
 MONITORING := $(wildcard systemd/monitoring/*)
 # Programs that only fcachectl starts. It finds them from its own place.
@@ -61,6 +63,7 @@ install: all man $(COMPLETIONS)
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached.$(t)) && \
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached@.$(t),template) && ) true
 	$(call fill,systemd/fcached-exporter.service,$(UNITDIR)/fcached-exporter.service)
+	$(call fill,systemd/tier.conf,$(DROPINDIR)/tier.conf)
 	$(foreach f,$(MONITORING),$(call inst,644,$(f),$(MONITORINGDIR)/$(notdir $(f))) && ) true
 	$(call inst,644,systemd/fcached.sysusers,$(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf)
 	$(call inst,644,systemd/fcached.tmpfiles,$(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf)
@@ -93,7 +96,7 @@ install: all man $(COMPLETIONS)
 uninstall:
 	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBEXECDIR)/fcachectl-exporter $(LIBDIR)/libfcache.a \
 	  $(LIBDIR)/$(SONAME) $(LIBDIR)/libfcache.so $(PREFIX)/include/fcache.h \
-	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service \
+	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service $(DROPINDIR)/tier.conf \
 	  $(patsubst systemd/monitoring/%,$(MONITORINGDIR)/%,$(MONITORING)) $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
 	  $(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf $(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf \
 	  $(foreach p,fcached fcachectl,$(BASHDIR)/$(p) $(ZSHDIR)/_$(p)) \

@@ -5,13 +5,15 @@
 # `make DEPS=skip` never calls it.
 set -eu
 
+# redis-tools and valkey-tools, which Debian 12 lacks, contain the servers, which redis-server and valkey-server would start.
 # Each word is PACKAGE, or PACKAGE|OTHER if a release renamed it. With `!CMD` at the end, the command CMD is enough,
 # wherever it came from.
 build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libinih-dev libxxhash-dev libjansson-dev
   libsmartcols-dev libmicrohttpd-dev libncurses-dev libhiredis-dev libssl-dev scdoc!scdoc'
 python='python3-dev python3-numpy'
 ctests='check libmsgpack-c-dev|libmsgpack-dev'
-check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++ jq!jq tmux!tmux zsh!zsh"
+check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++ jq!jq tmux!tmux zsh!zsh
+  openssl!openssl redis-tools!redis-check-rdb valkey-tools|redis-tools"
 deb='debhelper!dh dh-python!dh_python3 dpkg-dev!dpkg-buildpackage'
 case ${1-} in
   build) set_of=$build ;;

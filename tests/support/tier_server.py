@@ -30,15 +30,13 @@ class TierError(Exception):
 
 
 def program(engine: str = "redis") -> str | None:
-    """The program of the engine ("redis" or "valkey"), or None: $REDIS_SERVER or $VALKEY_SERVER, the one in build/, or
-    that of PATH."""
-    built = Path(os.environ.get("FCACHE_BUILD", "build")) / "valkey/valkey-server"
+    """The program of the engine ("redis" or "valkey"), or None: $REDIS_SERVER or $VALKEY_SERVER, the one in
+    $TIER_PROGRAMS (build/tier), or that of PATH."""
+    built = Path(os.environ.get("TIER_PROGRAMS", "build/tier")) / f"{engine}-server"
     given = os.environ.get(f"{engine.upper()}_SERVER", "")
     if given:
         return given if os.access(given, os.X_OK) else None
-    if engine == "valkey" and os.access(built, os.X_OK):
-        return str(built)
-    return shutil.which(f"{engine}-server")
+    return str(built) if os.access(built, os.X_OK) else shutil.which(f"{engine}-server")
 
 
 def any_program() -> str | None:

@@ -42,6 +42,9 @@ TESTS=(
   crash_loop_is_bounded
   user_service_keeps_its_entries
   exporter_serves_metrics_without_rights
+  tier_is_closed_without_the_drop_in
+  tier_drop_in_opens_the_tier_alone
+  tier_on_a_unix_socket_needs_its_group_alone
 )
 [ "${1:-}" != --list ] || {
   printf '%s\n' "${TESTS[@]//_/ }"
@@ -481,6 +484,69 @@ user_service_keeps_its_entries() {
   systemctl stop "user@$(id -u lab).service"
 }
 
+# ---- a tier: the package's Redis, on 127.0.0.1:6379
+
+TIER_PASSWORD=correct-horse
+redis() { REDISCLI_AUTH=$TIER_PASSWORD redis-cli --no-auth-warning "$@"; }
+start_redis() {
+  systemctl start redis-server
+  within 10 redis ping
+  redis flushall
+  redis config set requirepass "$1"
+  trap 'redis config set requirepass ""; systemctl stop redis-server' EXIT
+}
+tier_drop_in() { # tier_drop_in ADDRESS: as the administrator installs and edits it
+  install -D -m 644 /usr/local/share/fcached/systemd/tier.conf $DROP/tier.conf
+  sed -i -e "s/^IPAddressAllow=.*/IPAddressAllow=$1/" -e 's/^#LoadCredential/LoadCredential/' $DROP/tier.conf
+  mkdir -p /etc/fcached
+  (umask 077 && echo $TIER_PASSWORD >/etc/fcached/tier-password)
+  systemctl daemon-reload
+}
+tier_has_keys() { [ "$(redis "${@:2}" dbsize)" -ge "$1" ]; } # tier_has_keys N [OPTION...]
+works_alone() { # the daemon serves, and the tier gets nothing
+  ping
+  $SURVIVOR kept 10 3100 true
+  is active show ActiveState
+  is 0 redis dbsize
+}
+tier_is_closed_without_the_drop_in() {
+  start_redis ''
+  conf 'tier = redis://127.0.0.1:6379'
+  works_alone
+}
+tier_drop_in_opens_the_tier_alone() {
+  start_redis $TIER_PASSWORD
+  conf 'tier = redis://127.0.0.1:6379'
+  tier_drop_in 127.0.0.1
+  ping
+  systemd-analyze security --threshold=15 --no-pager fcached.service
+  $SURVIVOR kept 10 3100 true
+  within 10 tier_has_keys 10
+  # The password is in no place that another user can read.
+  is 'tier-password-file	/run/credentials/fcached.service/tier-password' \
+    sh -c "fcachectl settings | sed -n 's/^\(tier-password-file\) *\([^ ]*\).*/\1\t\2/p'"
+  ! journalctl -q -o cat -u fcached.service --since "$SINCE" | grep $TIER_PASSWORD || return 1
+  redis flushall
+  tier_drop_in 10.1.2.3 # the addresses of another tier
+  systemctl restart fcached.service
+  if [ -n "${LAB_BPF:-}" ]; then works_alone; fi
+}
+tier_on_a_unix_socket_needs_its_group_alone() {
+  drop SupplementaryGroups=redis
+  mkdir -p /run/systemd/system/redis-server.service.d
+  printf '[Service]\nExecStart=\nExecStart=/usr/bin/redis-server --port 0 --unixsocket /run/redis/t.sock --unixsocketperm 770 --save ""\nType=simple\n' \
+    >/run/systemd/system/redis-server.service.d/test.conf
+  systemctl daemon-reload
+  systemctl start redis-server
+  trap 'systemctl stop redis-server; rm -r /run/systemd/system/redis-server.service.d' EXIT
+  within 10 test -S /run/redis/t.sock
+  conf 'tier = unix:///run/redis/t.sock'
+  ping
+  $SURVIVOR kept 10 3100 true
+  within 10 tier_has_keys 10 -s /run/redis/t.sock
+}
+
+systemctl disable --now redis-server >/dev/null 2>&1 # until a test starts it
 for name in "${TESTS[@]}"; do
   reset
   run_test "$name"

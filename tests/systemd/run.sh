@@ -42,22 +42,28 @@ if ! $make -s install PREFIX=/usr/local DESTDIR="$tmp/root" >"$tmp/install.log" 
   finish
 fi
 
-# This test needs no booted system.
-exposure="exposure of the installed service is at most 1.0"
-if command -v systemd-analyze >/dev/null; then
-  if systemd-analyze security --offline=true --threshold=10 --no-pager \
-    "$tmp/root/usr/local/lib/systemd/system/fcached.service" >"$tmp/exposure" 2>&1; then
-    echo "ok    $exposure ($(grep -oE '[0-9]+\.[0-9]+' "$tmp/exposure" | tail -n 1))"
-    passed=1
+# These tests need no booted system.
+# exposure THRESHOLD TEXT: of the service as it is in the root.
+exposure() {
+  if ! command -v systemd-analyze >/dev/null; then
+    echo "  skip  exposure of the installed service is at most $2 (no systemd-analyze here)"
+    skipped=$((skipped + 1))
+  elif systemd-analyze security --offline=true --threshold="$1" --no-pager --root="$tmp/root" fcached.service \
+    >"$tmp/exposure" 2>&1; then
+    echo "ok    exposure of the installed service is at most $2 ($(grep -oE '[0-9]+\.[0-9]+' "$tmp/exposure" | tail -n 1))"
+    passed=$((passed + 1))
   else
     cat "$tmp/exposure"
-    echo "FAIL  $exposure"
-    failed=1
+    echo "FAIL  exposure of the installed service is at most $2"
+    failed=$((failed + 1))
   fi
-else
-  echo "  skip  $exposure (no systemd-analyze here)"
-  skipped=1
-fi
+}
+exposure 10 '1.0'
+drop=$tmp/root/usr/local/lib/systemd/system/fcached.service.d
+mkdir "$drop"
+sed 's/^IPAddressAllow=.*/IPAddressAllow=10.1.2.3 127.0.0.53/' "$tmp/root/usr/local/share/fcached/systemd/tier.conf" >"$drop/tier.conf"
+exposure 15 '1.5 with the drop-in for a tier'
+rm -r "$drop"
 
 if [ ! -x "$lab" ]; then
   skip_all "there is no $lab (SYSTEMD_LAB= names another)"
