@@ -109,18 +109,20 @@ static bool is_asking(const struct fleet_fill *fill) {
   return (fill->state == FILL_ASKING || fill->state == FILL_LEASING) && !fill->is_late;
 }
 
-/* A value that was put here and evicted, before the tier has it. A clear or a delete since then
- * makes it stale. */
-static bool store_queued(struct fleet *fleet, struct namespace *ns, const struct fc_key *key,
-                         const struct fc_hash *hash, uint64_t version, uint64_t now_ns) {
-  struct fleet_value value;
-  struct store_put_info info = {.now_ns = now_ns, .keep_first = true, .has_generation = true};
-  if (!fleet_queue_find(&fleet->queue, hash, version, &value, &info.generation))
-    return false;
-  info.compute_ns = value.compute_ns;
-  int outcome = store_put(fleet->config.store, ns, key, value.data, (uint32_t)value.size, &info);
+/* Stores a value that was put here and evicted before the tier had it. A clear or a delete since
+ * then makes it stale. Then the tier may have an older one, so it is not asked either. */
+static enum fleet_answer store_queued(struct fleet *fleet, struct namespace *ns,
+                                      const struct fc_key *key, const struct fleet_value *value,
+                                      uint64_t generation, uint64_t now_ns) {
+  struct store_put_info info = {.compute_ns = value->compute_ns,
+                                .now_ns = now_ns,
+                                .keep_first = true,
+                                .has_generation = true,
+                                .generation = generation};
+  int outcome = store_put(fleet->config.store, ns, key, value->data, (uint32_t)value->size, &info);
   fleet->counts.found_queued += outcome == FC_STORED;
-  return outcome == FC_STORED || outcome == FC_KEPT;
+  fleet->counts.skipped_own += outcome < 0 || outcome == FC_STALE;
+  return outcome == FC_STORED || outcome == FC_KEPT ? FLEET_STORED : FLEET_GO_ON;
 }
 
 static enum fleet_answer begin(struct fleet *fleet, struct namespace *ns, uint64_t digest,
@@ -149,8 +151,10 @@ enum fleet_answer fleet_begin(struct fleet *fleet, struct namespace *ns, uint64_
     return is_asking(fill) ? FLEET_WAITS : FLEET_GO_ON;
   uint64_t version = fleet_clears_version_of(fleet->config.clears, ns->name, key);
   struct fc_hash hash = fleet_key_hash(ns->name, key);
-  if (store_queued(fleet, ns, key, &hash, version, now_ns))
-    return FLEET_STORED;
+  struct fleet_value queued;
+  uint64_t generation;
+  if (fleet_queue_find(&fleet->queue, &hash, version, &queued, &generation))
+    return store_queued(fleet, ns, key, &queued, generation, now_ns);
   if (fleet_own_has(&fleet->own, &hash, version)) {
     fleet->counts.skipped_own++;
     return FLEET_GO_ON;
@@ -184,34 +188,46 @@ void fleet_leave(struct fleet *fleet, struct fleet_waiter *waiter) {
 
 /* ---- puts and leases ---- */
 
+/* Queues the write, for `fill` if the key has one. */
+static void write_behind(struct fleet *fleet, struct fleet_fill *fill,
+                         struct fleet_write_request *request, uint64_t now_ns) {
+  if (fill != NULL && fill->version == request->value.version) {
+    request->seen = fill->seen_size > 0 ? fill->seen : NULL;
+    request->seen_size = fill->seen_size;
+    if (fill->has_lease && !fill->is_writing)
+      request->owner = fill;
+  }
+  bool queued = fleet_queue_add(&fleet->queue, request, now_ns);
+  if (queued && request->owner != NULL)
+    fill->is_writing = true;
+}
+
 void fleet_put(struct fleet *fleet, const struct namespace *ns, uint64_t digest,
                const struct fc_key *key, const struct store_put_info *info, const void *value,
                uint32_t size, uint64_t now_ns) {
   const struct fleet_config *config = &fleet->config;
-  if (!config->writes || !is_selected(fleet, ns))
+  if (!is_selected(fleet, ns))
     return;
-  struct fleet_fill *fill = fill_find(fleet, ns, digest, key);
   struct fc_hash hash = fleet_key_hash(ns->name, key);
-  struct fleet_write_request request = {
-      .hash = &hash,
-      .value = {.data = value,
-                .size = size,
-                .compute_ns = info->compute_ns,
-                .stamp = fleet_stamp(fleet, now_ns),
-                .node = config->node,
-                .version = fleet_clears_version_of(config->clears, ns->name, key)},
-      .generation = config->store->saved->generation,
-      .known_version = fleet_clears_newest(config->clears),
-      .keep_first = info->keep_first};
-  if (fill != NULL && fill->version == request.value.version) {
-    request.seen = fill->seen_size > 0 ? fill->seen : NULL;
-    request.seen_size = fill->seen_size;
-    if (fill->has_lease && !fill->is_writing)
-      request.owner = fill;
+  uint64_t version = fleet_clears_version_of(config->clears, ns->name, key);
+  struct fleet_fill *fill = fill_find(fleet, ns, digest, key);
+  if (fill != NULL)
+    fill->is_overtaken = true;
+  if (!config->writes) {
+    fleet_own_mark(&fleet->own, &hash, version);
+    return;
   }
-  bool queued = fleet_queue_add(&fleet->queue, &request, now_ns);
-  if (queued && request.owner != NULL)
-    fill->is_writing = true;
+  struct fleet_write_request request = {.hash = &hash,
+                                        .value = {.data = value,
+                                                  .size = size,
+                                                  .compute_ns = info->compute_ns,
+                                                  .stamp = fleet_stamp(fleet, now_ns),
+                                                  .node = config->node,
+                                                  .version = version},
+                                        .generation = config->store->saved->generation,
+                                        .known_version = fleet_clears_newest(config->clears),
+                                        .keep_first = info->keep_first};
+  write_behind(fleet, fill, &request, now_ns);
 }
 
 void fleet_lease_changed(struct fleet *fleet, const struct lease *lease, enum lease_change change,

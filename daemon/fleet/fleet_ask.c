@@ -149,6 +149,8 @@ static void take_bad(struct fleet_fill *fill, const void *data, size_t size) {
 enum fill_found fill_take(struct fleet_fill *fill, const void *data, size_t size, uint64_t now_ns) {
   struct fleet_counts *counts = &fill->fleet->counts;
   struct fleet_value value;
+  if (fill->is_overtaken) /* and what was put may be evicted, and its write be sent, by now */
+    return FILL_OVERTAKEN;
   if (size == 0)
     return FILL_NOTHING;
   switch (fleet_value_decode(data, size, &fill->hash, fill->version,

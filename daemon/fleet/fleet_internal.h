@@ -58,6 +58,7 @@ struct fleet_fill {
   bool is_read;              /* ASKING: the read has ended, and its value is kept */
   bool read_lost;            /* its value was too large to be kept */
   bool has_lease;            /* the fleet lease is ours, as far as is known */
+  bool is_overtaken;         /* a local put came: what is read now may be older than that */
   bool is_writing;           /* the write of its value was not sent yet */
   uint64_t poll_ns;          /* REMOTE: the back-off */
   uint64_t lonely_since_ns;  /* REMOTE: the last time that it had a waiter */
@@ -132,10 +133,11 @@ void fill_leave_round(struct fleet_fill *fill);
 void fleet_refreshed(void *arg, bool ok, uint64_t now_ns);
 
 enum fill_found {
-  FILL_STORED,  /* the value is stored, or the store had one: local waits have ended */
-  FILL_NOTHING, /* there is none, or one that is not served. A put may replace fill->seen */
-  FILL_STALE,   /* it was cleared meanwhile */
-  FILL_NO_ROOM, /* it cannot be stored here */
+  FILL_STORED,    /* the value is stored, or the store had one: local waits have ended */
+  FILL_NOTHING,   /* there is none, or one that is not served. A put may replace fill->seen */
+  FILL_STALE,     /* it was cleared meanwhile */
+  FILL_NO_ROOM,   /* it cannot be stored here */
+  FILL_OVERTAKEN, /* a local put came first */
 };
 
 /* Examines what a read returned, and stores it. The state must allow that the local lease ends. */

@@ -28,7 +28,8 @@ struct fleet_write {
   struct fleet_write *next_in_bucket;
   enum write_step step;
   bool keep_first;
-  bool passed; /* it was sent once */
+  bool passed;      /* it was sent once */
+  bool is_obsolete; /* in flight, and its key has a second write */
   struct fc_hash hash;
   uint64_t version, known_version, generation, stamp;
   uint64_t queued_ns, retry_ns;
@@ -81,7 +82,7 @@ static struct fleet_write **bucket_of(const struct fleet_queue *queue, const str
   return &queue->buckets[image_get32(hash->bytes) & (BUCKETS - 1)];
 }
 
-/* The newest comes first. */
+/* Finds the write that is not obsolete. */
 static struct fleet_write *find(const struct fleet_queue *queue, const struct fc_hash *hash,
                                 uint64_t version) {
   struct fleet_write *write = *bucket_of(queue, hash);
@@ -173,7 +174,9 @@ bool fleet_queue_add(struct fleet_queue *queue, const struct fleet_write_request
                      uint64_t now_ns) {
   struct fleet_write_request wanted = *request;
   struct fleet_write *old = find(queue, request->hash, request->value.version);
-  if (old != NULL && old->list != &queue->flying) {
+  if (old != NULL && old->list == &queue->flying) {
+    old->is_obsolete = true;
+  } else if (old != NULL) {
     supersede(old, &wanted);
     pass(old, now_ns);
     discard(old);
@@ -268,6 +271,12 @@ static void looked(struct fleet_write *write, const struct fleet_reply *reply, u
   }
 }
 
+static bool is_stored(const struct fleet_write *write, const struct fleet_reply *reply) {
+  return reply->status == FLEET_OK &&
+         (write->step == WRITE_PUBLISH ||
+          (write->step == WRITE_REPLACE && reply->number == FLEET_REPLACED));
+}
+
 static void look(struct fleet_write *write, uint64_t now_ns) {
   write->step = WRITE_LOOK;
   attempt(write, now_ns);
@@ -280,18 +289,20 @@ static void done(struct fleet_op *op, const struct fleet_reply *reply, uint64_t 
   queue->n_flying--;
   queue->flying_bytes -= write->size;
   bool ended = reply->status == FLEET_OK || reply->status == FLEET_NONE;
-  if (write->step == WRITE_LOOK && (ended || reply->status == FLEET_WRONG))
+  if (write->is_obsolete && !is_stored(write, reply)) {
+    queue->counts->superseded++; /* the second write decides what the tier has */
+    discard(write);
+  } else if (write->step == WRITE_LOOK && (ended || reply->status == FLEET_WRONG)) {
     looked(write, reply, now_ns);
-  else if (!ended)
+  } else if (!ended) {
     retry(write, now_ns);
-  else if (write->step == WRITE_PUBLISH)
-    reply->status == FLEET_OK ? succeeded(write) : look(write, now_ns);
-  else if (reply->number == FLEET_REPLACED)
+  } else if (is_stored(write, reply)) {
     succeeded(write);
-  else if (reply->number == FLEET_TOMBSTONE_FOUND || write->keep_first)
+  } else if (write->keep_first || reply->number == FLEET_TOMBSTONE_FOUND) {
     look(write, now_ns);
-  else
+  } else {
     refused(write, false); /* the tier has a later value */
+  }
   fleet_queue_tick(queue, now_ns);
 }
 
@@ -403,7 +414,8 @@ void fleet_queue_check(const struct fleet_queue *queue) {
   for (size_t i = 0; i < 3; i++)
     for (const struct fleet_write *write = lists[i]->first; write != NULL; write = write->next) {
       assert(write->list == lists[i] && write->queue == queue);
-      assert(find(queue, &write->hash, write->version) != NULL);
+      assert(write->is_obsolete || find(queue, &write->hash, write->version) == write);
+      assert(!write->is_obsolete || i == 2);
       assert(write->next == NULL || i != 1 || write->retry_ns <= write->next->retry_ns);
       n++;
       bytes += bytes_of(write->size);

@@ -12,8 +12,8 @@
  * own, because this node has served another value. else         REPLACE by the stamp. A later value
  * stays, and is no reason for a mark.
  *
- * A second write of a key replaces one that waits. If the first is in flight, both are sent: the
- * stamps decide. The time is an argument (CLOCK_MONOTONIC). One thread. */
+ * A second write of a key replaces one that waits. A first one that is in flight is found no more,
+ * and is not tried again. The time is an argument (CLOCK_MONOTONIC). One thread. */
 #ifndef FC_DAEMON_FLEET_QUEUE_H
 #define FC_DAEMON_FLEET_QUEUE_H
 
