@@ -8,6 +8,7 @@
 #include "daemon/server_reload.h"
 #include "daemon/server_resize.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/server_tier.h"
 #include "daemon/store/store_migrate.h"
 #include "daemon/survival.h"
 #include "proto/errors.h"
@@ -98,6 +99,7 @@ static void start_dispatch(struct server *server, uint64_t boot_id, uint64_t sec
   server_snapshot_control(server, &config.control);
   server_resize_control(server, &config.control);
   server_reload_control(server, &config.control);
+  server_tier_source(server, &config.tier);
   dispatch_init(&server->dispatch, &config);
 }
 

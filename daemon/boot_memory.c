@@ -5,6 +5,7 @@
 #include "daemon/memory_check.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/server_internal.h"
+#include "daemon/server_tier.h"
 #include "proto/errors.h"
 
 void boot_memory_bounds(const struct options *options, bool shares, struct memory_amounts *bounds) {
@@ -14,6 +15,7 @@ void boot_memory_bounds(const struct options *options, bool shares, struct memor
                                      .max_clients = options->max_clients,
                                      .max_namespaces = options->max_namespaces,
                                      .max_leases = options->max_leases,
+                                     .tier_bytes = server_tier_bytes_max(options),
                                      .shares = shares,
                                      .snapshots = options->state != NULL};
   memory_total_bounds(&settings, bounds);
@@ -52,6 +54,7 @@ static struct memory_amounts memory_in_use(const struct server *server) {
       [MEMORY_NAMESPACES] = namespace_table_bytes(&server->namespaces),
       [MEMORY_LEASES] = leases_bytes(&server->dispatch.leases),
       [MEMORY_TRACE] = server->trace.buffer_bytes,
+      [MEMORY_TIER] = server_tier_bytes(server),
   }};
 }
 
@@ -83,9 +86,9 @@ void boot_memory_report(void *arg, struct memory_report *report) {
   bounds_now(server, &bounds);
   used.bytes[MEMORY_DAEMON] = bounds.bytes[MEMORY_DAEMON];
   *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
-                                   .bound_bytes = memory_total_sum(&bounds),
-                                   .n = MEMORY_PARTS};
+                                   .bound_bytes = memory_total_sum(&bounds)};
   for (int part = 0; part < MEMORY_PARTS; part++)
-    report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
-                                                      used.bytes[part], bounds.bytes[part]};
+    if (part != MEMORY_TIER || server->tier.on)
+      report->parts[report->n++] = (struct memory_report_part){
+          memory_part_name((enum memory_part)part), used.bytes[part], bounds.bytes[part]};
 }

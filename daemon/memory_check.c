@@ -216,6 +216,7 @@ static const char *const causes[MEMORY_PARTS] = {
     [MEMORY_CLIENTS] = "--max-clients",
     [MEMORY_NAMESPACES] = "--max-namespaces",
     [MEMORY_LEASES] = "--max-leases",
+    [MEMORY_TIER] = "--tier, --tier-queue and --max-value",
 };
 
 /* Formats "region 262.6 MiB (--max-bytes), messages 64 MiB (--client-budget), ...". */
@@ -225,6 +226,8 @@ static void list_parts(const struct memory_amounts *bounds, char *text, size_t s
   for (int part = 0; part < MEMORY_PARTS; part++) {
     char bytes[FORMAT_SIZE_MAX];
     const char *cause = causes[part];
+    if (part == MEMORY_TIER && bounds->bytes[part] == 0)
+      continue;
     int n =
         snprintf(text + used, size - used, "%s%s %s%s%s%s", part == 0 ? "" : ", ",
                  memory_part_name((enum memory_part)part), format_size(bounds->bytes[part], bytes),

@@ -57,7 +57,7 @@ static uint64_t bytes_of_users(const struct memory_settings *settings) {
 static uint64_t bytes_of_daemon(const struct memory_settings *settings,
                                 const struct memory_amounts *bounds) {
   uint64_t heap = bounds->bytes[MEMORY_CLIENTS] + bounds->bytes[MEMORY_NAMESPACES] +
-                  bounds->bytes[MEMORY_LEASES];
+                  bounds->bytes[MEMORY_LEASES] + bounds->bytes[MEMORY_TIER];
   uint64_t mapped = add(bounds->bytes[MEMORY_REGION], bounds->bytes[MEMORY_MESSAGES]);
   uint64_t remembered = PROCESSES_IDLE_MAX * (sizeof(struct process) + ALLOCATOR_OVERHEAD_BYTES) +
                         (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) *
@@ -84,6 +84,7 @@ void memory_total_bounds(const struct memory_settings *settings, struct memory_a
   bytes[MEMORY_NAMESPACES] = namespace_table_bytes_max(settings->max_namespaces);
   bytes[MEMORY_LEASES] = leases_bytes_max(&leases);
   bytes[MEMORY_TRACE] = trace_bytes_max();
+  bytes[MEMORY_TIER] = settings->tier_bytes;
   bytes[MEMORY_DAEMON] = bytes_of_daemon(settings, bounds);
 }
 
@@ -100,7 +101,7 @@ const char *memory_part_name(enum memory_part part) {
       [MEMORY_SOCKETS] = "sockets", [MEMORY_RINGS] = "rings",
       [MEMORY_CLIENTS] = "clients", [MEMORY_NAMESPACES] = "namespaces",
       [MEMORY_LEASES] = "leases",   [MEMORY_TRACE] = "trace",
-      [MEMORY_DAEMON] = "daemon",
+      [MEMORY_TIER] = "tier",       [MEMORY_DAEMON] = "daemon",
   };
   check_lt(part, MEMORY_PARTS);
   return names[part];

@@ -18,6 +18,7 @@ enum memory_part {
   MEMORY_NAMESPACES, /* manifests included */
   MEMORY_LEASES,     /* and waits */
   MEMORY_TRACE,      /* lines not written yet */
+  MEMORY_TIER,       /* fills, values that wait to be written, connections to the tier */
   MEMORY_DAEMON, /* program, libraries, stacks, listings and snapshots in progress, page tables */
   MEMORY_PARTS
 };
@@ -25,6 +26,7 @@ enum memory_part {
 /* The options that determine the bounds. */
 struct memory_settings {
   uint64_t max_bytes, client_budget;
+  uint64_t tier_bytes; /* server_tier_bytes_max */
   uint32_t max_value, max_clients, max_namespaces, max_leases;
   bool shares;    /* clients map the region and have rings */
   bool snapshots; /* there is a state folder */

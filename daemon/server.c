@@ -16,6 +16,7 @@
 #include "daemon/server_internal.h"
 #include "daemon/server_reload.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/server_tier.h"
 #include "daemon/survival.h"
 #include "proto/errors.h"
 
@@ -122,7 +123,7 @@ static int start_connections(struct server *server) {
   conns_watch_adopted(&server->conns);
   conns_run_background(&server->conns);
   server->conns.on_shutdown = server_stop;
-  server->conns.on_empty = server_close_all;
+  server->conns.on_empty = server_drained;
   server->conns.arg = server;
   struct listener_options listen_options = listener_options_of(options);
   struct acceptor_config config = {.loop = &server->loop,
@@ -167,7 +168,8 @@ static int start_loop(struct server *server, struct error_text *error) {
   start_threads(server);
   if (server_snapshot_run(server) < 0)
     return error_text_set(error, FC_EREFUSED, "no snapshots: out of descriptors");
-  return start_trace(server, error);
+  int rc = server_tier_start(server, error);
+  return rc < 0 ? rc : start_trace(server, error);
 }
 
 /* What was pushed comes first: the service manager reads in order. Its queue may be full of that,
@@ -192,6 +194,7 @@ static int serve(struct server *server) {
   if (server->trace_stuck)
     _exit(0); /* the trace's memory is still in use, see trace.h */
   conns_deinit(&server->conns);
+  server_tier_deinit(server);
   boot_end_cache(server);
   (void)uv_loop_close(&server->loop); /* no handle is left */
   fd_store_deinit(&server->fd_store);
@@ -202,6 +205,8 @@ static int serve(struct server *server) {
 void server_raise_descriptors(struct server *server) {
   struct descriptors_need need = {.max_clients = server->options->max_clients,
                                   .reserved = CONNS_RESERVED};
+  if (server->options->tier != NULL)
+    need.reserved += TIER_SERVERS_MAX;
   if (server->shares) {
     need.memory = FC_REGION_FDS_MAX + 1; /* and the catalog */
     need.memory_max = CATALOG_REGIONS_MAX * FC_REGION_FDS_MAX + 1;

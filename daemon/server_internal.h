@@ -15,7 +15,22 @@
 #include "daemon/os/listener.h"
 #include "daemon/os/sd_notify.h"
 #include "daemon/snapshot/snapshot.h"
+#include "daemon/tier/tier_io.h"
 #include "daemon/trace/trace.h"
+
+/* See server_tier.h. */
+struct server_tier {
+  bool on;
+  bool flushing; /* the daemon ends as soon as the fleet is idle */
+  struct tier_urls urls;
+  struct tier_io *io; /* owned */
+  struct fleet_clears clears;
+  struct fleet fleet;
+  struct fleet_counts counted; /* what the counters of the cache have of the fleet's */
+  struct ticker timer;
+  uint64_t timer_ns; /* when it ticks; UINT64_MAX: it is not set */
+  uv_prepare_t turn; /* runs before the loop waits */
+};
 
 struct server {
   struct config *config;                   /* as it was read the last time; borrowed */
@@ -46,6 +61,7 @@ struct server {
   struct ticker snapshot_ticker;
   uint32_t n_boots; /* as in the catalog's header, for the snapshot */
   struct conns conns;
+  struct server_tier tier;
   uv_loop_t loop;
   struct acceptor acceptor;
   uv_signal_t on_term, on_int, on_hup;
@@ -76,6 +92,10 @@ struct peer_admins server_admins(struct server *server);
 /* A callback; `arg` is the server. Answers the accepted requests, writes the trace and ends the
  * loop. Idempotent. */
 void server_stop(void *arg);
+
+/* A callback; `arg` is the server: no client is left. Closes all, as soon as the tier has taken the
+ * last writes, or after a moment. Idempotent. */
+void server_drained(void *arg);
 
 /* A callback; `arg` is the server. Closes all connections, the trace, and the handles of the loop.
  * Idempotent. */

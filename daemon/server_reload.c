@@ -6,6 +6,7 @@
 #include "daemon/server_internal.h"
 #include "daemon/server_resize.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/server_tier.h"
 #include "proto/errors.h"
 
 struct reload {
@@ -130,6 +131,7 @@ static void apply(struct server *server) {
   leases_set_limits(&server->dispatch.leases, &leases);
   apply_clients(server);
   server_snapshot_set_interval(server);
+  server_tier_apply(server);
   boot_memory_bounds(options, server->shares, &server->memory);
   conns_run_background(&server->conns); /* dropped namespaces have entries */
 }

@@ -1,10 +1,12 @@
 #include "daemon/server_internal.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/server_tier.h"
 #include "daemon/survival.h"
 
 #include <signal.h>
 
 #define DRAIN_MAX_MS 2000u /* for clients to read their last replies, and for the trace's lines */
+#define FLUSH_MAX_MS 500u  /* for the tier to take the last writes */
 
 void server_block_signals(bool block) {
   sigset_t signals;
@@ -38,11 +40,26 @@ void server_close_all(void *arg) {
     return;
   server->closing = true;
   conns_close(&server->conns);
+  server_tier_close(server);
   ticker_close(&server->watchdog);
   survival_close(server);
   close_handle((uv_handle_t *)&server->drain_timer);
   server_snapshot_close(server);
   trace_close(&server->trace, trace_done, server);
+}
+
+static void flush_timed_out(uv_timer_t *timer) {
+  server_close_all(timer->data);
+}
+
+void server_drained(void *arg) {
+  struct server *server = arg;
+  if (server->closing)
+    return;
+  if (server_tier_flush(server))
+    (void)uv_timer_start(&server->drain_timer, flush_timed_out, FLUSH_MAX_MS, 0); /* never fails */
+  else
+    server_close_all(server);
 }
 
 static void drain_timed_out(uv_timer_t *timer) {

@@ -3,6 +3,7 @@
 
 #include "daemon/config/options_set.h"
 #include "daemon/memory_total.h"
+#include "daemon/server_tier.h"
 #include "tests/support/runner.h"
 
 static struct memory_settings defaults(void) {
@@ -71,6 +72,23 @@ START_TEST(memory_total_each_option_raises_its_part) {
 }
 END_TEST
 
+/* A tier's part has the queue, the fills and the replies. docs/limits.md has the calculation. */
+START_TEST(memory_total_tier_has_its_part) {
+  struct options options;
+  options_init(&options);
+  ck_assert_uint_eq(server_tier_bytes_max(&options), 0);
+  options.tier = (char[]){"redis://localhost"};
+  uint64_t bytes = server_tier_bytes_max(&options);
+  ck_assert_uint_eq(bytes >> 20, 105);
+  options.tier_queue += 100u << 20;
+  options.max_value += 10u << 20;
+  ck_assert_uint_ge(server_tier_bytes_max(&options), bytes + (110u << 20));
+  struct memory_settings more = defaults();
+  more.tier_bytes = bytes;
+  expect_growth(more, MEMORY_TIER, bytes);
+}
+END_TEST
+
 START_TEST(memory_total_without_region_has_no_rings) {
   struct memory_settings settings = defaults();
   settings.shares = false;
@@ -107,6 +125,7 @@ int main(void) {
   TCase *tcase = tcase_create("memory_total");
   tcase_add_test(tcase, memory_total_defaults_are_as_documented);
   tcase_add_test(tcase, memory_total_each_option_raises_its_part);
+  tcase_add_test(tcase, memory_total_tier_has_its_part);
   tcase_add_test(tcase, memory_total_without_region_has_no_rings);
   tcase_add_test(tcase, memory_total_with_snapshots_is_as_documented);
   tcase_add_test(tcase, memory_total_overflow_saturates);
