@@ -9,8 +9,8 @@
  *   HELD     A local worker computes. The fleet lease is renewed while the local lease has an
  *            owner, whichever it is. The put publishes the value and releases the fleet lease.
  *   REMOTE   Another node computes. This fleet owns the local lease (config.client), so that local
- *            workers wait for it. The tier is asked once for the whole node, after 2 ms first and
- *            250 ms at last. A value ends all waits. A fleet lease that is free becomes ours, and
+ *            workers wait for it. The tier is asked once for the whole node, now and then
+ *            (fleet_polls.h). A value ends all waits. A fleet lease that is free becomes ours, and
  *            the local lease passes to the first waiter.
  * A fill ends without the tier after a failure, a deadline or at a bound. Then local workers share
  * as without a tier. A fill never outlives its deadline for the sessions that wait for it.
@@ -37,6 +37,7 @@
 #include "daemon/fleet/fleet_io.h"
 #include "daemon/fleet/fleet_key.h"
 #include "daemon/fleet/fleet_own.h"
+#include "daemon/fleet/fleet_polls.h"
 #include "daemon/fleet/fleet_queue.h"
 #include "daemon/leases/leases.h"
 #include "daemon/store/namespace_table.h"
@@ -97,6 +98,7 @@ struct fleet {
   uint64_t random;
   uint64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC, as last set */
   uint64_t last_stamp;
+  struct fleet_pace pace;      /* of the polls */
   uint64_t tokens;             /* given out */
   struct fleet_fill **buckets; /* owned; a power of two of them */
   uint32_t n_buckets;

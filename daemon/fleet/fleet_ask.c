@@ -124,6 +124,8 @@ static enum fill_found store_value(struct fleet_fill *fill, const struct fleet_v
     return FILL_NO_ROOM;
   }
   fleet->counts.found++;
+  if (fill->state == FILL_REMOTE)
+    fleet_polls_end(&fill->polls, &fleet->pace, value->compute_ns, now_ns);
   return FILL_STORED;
 }
 

@@ -125,6 +125,7 @@ static bool request_lease(struct fleet_fill *fill, uint64_t now_ns) {
                                .time_ms = config->lease_ns / NS_PER_MS,
                                .limit = FLEET_VALUE_HEAD + 1 + (uint64_t)config->store->max_value,
                                .done = lease_done};
+  fill->asked_ns = now_ns;
   return fill_submit(fill, now_ns);
 }
 
@@ -136,19 +137,13 @@ void fill_lease(struct fleet_fill *fill, uint64_t now_ns) {
   }
 }
 
-/* Returns a number below `n`. */
-static uint64_t below(struct fleet *fleet, uint64_t n) {
+static void plan_poll(struct fleet_fill *fill, uint64_t now_ns) {
+  struct fleet *fleet = fill->fleet;
   fleet->random ^= fleet->random << 13;
   fleet->random ^= fleet->random >> 7;
   fleet->random ^= fleet->random << 17;
-  return (fleet->random >> 11) % n;
-}
-
-/* Between three and five quarters of the back-off, so that nodes do not poll together. */
-static void plan_poll(struct fleet_fill *fill, uint64_t now_ns) {
-  uint64_t wait_ns = fill->poll_ns * 3 / 4 + below(fill->fleet, fill->poll_ns / 2 + 1);
-  fill_set_timer(fill, now_ns + wait_ns);
-  fill->poll_ns = fill->poll_ns * 2 < FLEET_POLL_MAX_NS ? fill->poll_ns * 2 : FLEET_POLL_MAX_NS;
+  fill_set_timer(fill, fleet_polls_next(&fill->polls, &fleet->pace, now_ns - fill->asked_ns,
+                                        fleet->random >> 11, now_ns));
 }
 
 /* Another node has the fleet lease. If a local worker computes already, nobody waits. */
@@ -169,7 +164,7 @@ static void wait_for_other(struct fleet_fill *fill, uint64_t now_ns) {
   assert(fill->lease != NULL); /* fleet_lease_changed was called */
   fleet->counts.remote++;
   fill->lonely_since_ns = now_ns;
-  fill->poll_ns = FLEET_POLL_FIRST_NS;
+  fleet_polls_begin(&fill->polls, &fleet->pace, now_ns);
   plan_poll(fill, now_ns);
   fill_resume_all(fill);
 }

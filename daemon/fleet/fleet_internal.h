@@ -7,10 +7,8 @@
 
 #include "daemon/fleet/fleet.h"
 
-#define FLEET_OFFER_NS UINT64_C(1000000000)   /* OFFERED without an owner of the local lease */
-#define FLEET_LONELY_NS UINT64_C(1000000000)  /* REMOTE without a local waiter */
-#define FLEET_POLL_FIRST_NS UINT64_C(2000000) /* of a REMOTE fill; doubles up to: */
-#define FLEET_POLL_MAX_NS UINT64_C(250000000)
+#define FLEET_OFFER_NS UINT64_C(1000000000)  /* OFFERED without an owner of the local lease */
+#define FLEET_LONELY_NS UINT64_C(1000000000) /* REMOTE without a local waiter */
 #define FLEET_ATTEMPTS_MAX 4u /* reads of one fill, each under another clear version */
 /* A value that came before the clear version of the tier is kept up to these bounds. Beyond, it is
  * read again. */
@@ -60,7 +58,8 @@ struct fleet_fill {
   bool has_lease;            /* the fleet lease is ours, as far as is known */
   bool is_overtaken;         /* a local put came: what is read now may be older than that */
   bool is_writing;           /* the write of its value was not sent yet */
-  uint64_t poll_ns;          /* REMOTE: the back-off */
+  uint64_t asked_ns;         /* when the fleet lease was requested last */
+  struct fleet_polls polls;  /* REMOTE */
   uint64_t lonely_since_ns;  /* REMOTE: the last time that it had a waiter */
   uint64_t renewed_ns;       /* the fleet lease: taken, or last requested */
   const struct lease *lease; /* the local lease of the key; NULL: none */
