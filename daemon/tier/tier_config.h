@@ -9,6 +9,8 @@
 #include "daemon/config/tier_url.h"
 #include "daemon/tier/tls_session.h"
 
+#define TIER_SERVERS_MAX 64u /* of a cluster; ops for others fail */
+
 /* All pointers are borrowed, and stay valid until tier_io_free. */
 struct tier_io_config {
   uv_loop_t *loop;

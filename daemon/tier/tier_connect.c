@@ -81,6 +81,7 @@ void tier_link_connect(struct tier_link *link, uint64_t now_ns) {
   const struct tier_address *address = address_of(link);
   tier_link_set_name(link);
   link->state = LINK_CONNECTING;
+  link->connect_wanted = false;
   link->begun_ns = link->progress_ns = now_ns;
   tier_io_wake_at(link->tier, now_ns + link->tier->config.deadline_ns);
   refresh_tls(link->tier);

@@ -29,6 +29,14 @@ static void add(struct tier_link *link, struct resp_buffer *out, enum tier_call_
   link->greetings++;
 }
 
+static void add_words(struct tier_link *link, struct resp_buffer *out, enum tier_call_kind kind,
+                      const char *const words[], uint64_t now_ns) {
+  struct resp_command command = {0};
+  for (size_t i = 0; words[i] != NULL; i++)
+    resp_add_text(&command, words[i]);
+  add(link, out, kind, &command, now_ns);
+}
+
 /* The file is read at each connect, so a password that was changed is used. */
 static void add_auth(struct tier_link *link, struct resp_buffer *out, uint64_t now_ns) {
   const struct tier_io_config *config = &link->tier->config;
@@ -59,20 +67,18 @@ void tier_greeting_send(struct tier_link *link, uint64_t now_ns) {
   add_auth(link, out, now_ns);
   if (link->broken)
     return; /* the next turn closes the connection */
-  struct resp_command name = {0}, select = {0}, slots = {0};
-  resp_add_text(&name, "CLIENT");
-  resp_add_text(&name, "SETNAME");
-  resp_add_text(&name, CLIENT_NAME);
-  add(link, out, CALL_NAME, &name, now_ns);
+  add_words(link, out, CALL_NAME, (const char *const[]){"CLIENT", "SETNAME", CLIENT_NAME, NULL},
+            now_ns);
   if (config->urls->database != 0) {
     (void)snprintf(database, sizeof database, "%u", config->urls->database);
-    resp_add_text(&select, "SELECT");
-    resp_add_text(&select, database);
-    add(link, out, CALL_SELECT, &select, now_ns);
+    add_words(link, out, CALL_SELECT, (const char *const[]){"SELECT", database, NULL}, now_ns);
   }
-  resp_add_text(&slots, "CLUSTER");
-  resp_add_text(&slots, "SLOTS");
-  add(link, out, CALL_SLOTS, &slots, now_ns);
+  link->is_replica = false;
+  if (link->n_addresses > 1)
+    add_words(link, out, CALL_ROLE, (const char *const[]){"ROLE", NULL}, now_ns);
+  if (tier_link_is_seed(link))
+    add_words(link, out, CALL_SLOTS, (const char *const[]){"CLUSTER", "SLOTS", NULL}, now_ns);
+  link->slots_wanted = false;
   tier_link_set_limit(link);
   if (!link->broken && tier_stream_send(link->stream) < 0)
     tier_link_break(link, BREAKER_LOST, tier_stream_error(link->stream));
@@ -96,10 +102,27 @@ static void take_error(struct tier_link *link, enum tier_call_kind kind,
     refuse(link, "it refuses the database", item);
   else if (error == REPLY_UNAUTHORIZED)
     refuse(link, "it asks for a password, see tier-password-file", item);
-  else if (error == REPLY_UNAVAILABLE && !denied)
+  else if (error == REPLY_UNAVAILABLE && !denied && link->state == LINK_GREETING)
     refuse(link, "it is not available", item);
-  else if (kind == CALL_SLOTS)
+  else if (kind == CALL_SLOTS && error == REPLY_REFUSED)
     tier_io_take_slots(link->tier, link, NULL, now_ns);
+}
+
+/* Of the addresses of a replicated server, that of the primary is used. If all are replicas, the
+ * last one is: it serves reads. */
+static void finish_greeting(struct tier_link *link) {
+  tier_io_schedule(link->tier);
+  link->move_wanted =
+      link->is_replica && !link->tier->is_cluster && ++link->n_replicas < link->n_addresses;
+  if (link->move_wanted)
+    return;
+  link->n_replicas = 0;
+  link->state = LINK_READY;
+}
+
+static bool is_replica(const struct resp_reply *reply) {
+  return reply->n > 1 && reply->items[1].type == RESP_TEXT && reply->items[1].size == 5 &&
+         memcmp(reply->items[1].text, "slave", 5) == 0;
 }
 
 void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
@@ -114,10 +137,10 @@ void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
     take_error(link, kind, item, now_ns);
   else if (kind == CALL_SLOTS)
     tier_io_take_slots(link->tier, link, reply, now_ns);
+  else if (kind == CALL_ROLE)
+    link->is_replica = is_replica(reply);
   else if (item->type != RESP_STATUS)
     tier_link_break(link, BREAKER_LOST, "a reply to the handshake is no status");
-  if (greeting && link->greetings == 0 && !link->broken) {
-    link->state = LINK_READY;
-    tier_io_schedule(link->tier);
-  }
+  if (greeting && link->greetings == 0 && !link->broken)
+    finish_greeting(link);
 }

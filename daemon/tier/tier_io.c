@@ -6,6 +6,7 @@
 #include "daemon/base/check.h"
 #include "daemon/tier/tier_internal.h"
 #include "daemon/tier/tier_link.h"
+#include "daemon/tier/tier_router.h"
 #include "proto/errors.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -17,8 +18,9 @@ static void on_turn(uv_idle_t *handle) {
   uint64_t now_ns = uv_hrtime();
   if (!tier->judging)                /* else the loop must not wait before on_judge */
     (void)uv_idle_stop(&tier->turn); /* always succeeds */
-  for (struct tier_link *link = tier->servers; link != NULL; link = link->next)
+  for (struct tier_link *link = tier->links; link != NULL; link = link->next)
     tier_link_turn(link, now_ns);
+  tier_router_turn(tier, now_ns);
 }
 
 void tier_io_schedule(struct tier_io *tier) {
@@ -43,7 +45,7 @@ static void on_judge(uv_check_t *handle) {
   uint64_t now_ns = uv_hrtime(), next_ns = UINT64_MAX;
   (void)uv_check_stop(&tier->judge); /* always succeeds */
   tier->judging = false;
-  for (struct tier_link *link = tier->servers; link != NULL; link = link->next) {
+  for (struct tier_link *link = tier->links; link != NULL; link = link->next) {
     tier_link_expire(link, now_ns);
     uint64_t at_ns = tier_link_next_ns(link);
     next_ns = at_ns < next_ns ? at_ns : next_ns;
@@ -80,7 +82,7 @@ void tier_io_release_large(struct tier_io *tier, struct tier_link *link) {
     return;
   tier->large = NULL;
   for (struct tier_link *next = link->next; next != link;
-       next = next != NULL ? next->next : tier->servers)
+       next = next != NULL ? next->next : tier->links)
     if (next != NULL && next->paused) {
       tier->large = next;
       next->resume = true;
@@ -89,25 +91,7 @@ void tier_io_release_large(struct tier_io *tier, struct tier_link *link) {
     }
 }
 
-/* ---- routing ---- */
-
-bool tier_io_owns_slot(const struct tier_io *tier, const struct tier_link *link, uint16_t slot) {
-  (void)tier, (void)link, (void)slot;
-  return true;
-}
-
-void tier_io_redirect(struct tier_io *tier, struct tier_link *from, struct fleet_op *op,
-                      const struct redirect *redirect, bool ask, uint64_t now_ns) {
-  (void)tier, (void)redirect, (void)ask;
-  const struct fleet_reply reply = {.status = FLEET_REFUSED, .text = "the tier is a cluster"};
-  tier_link_finish(from, op, &reply, now_ns);
-}
-
-void tier_io_take_slots(struct tier_io *tier, struct tier_link *link,
-                        const struct resp_reply *reply, uint64_t now_ns) {
-  (void)tier, (void)reply, (void)now_ns;
-  link->role = "single";
-}
+/* ---- the interface ---- */
 
 static bool submit(struct fleet_io *io, struct fleet_op *op, uint64_t now_ns) {
   struct tier_io *tier = (struct tier_io *)io;
@@ -117,7 +101,7 @@ static bool submit(struct fleet_io *io, struct fleet_op *op, uint64_t now_ns) {
   op->submitted_ns = now_ns;
   op->end_ns = now_ns + FLEET_IO_DEADLINES * within_ns;
   op->tries = 0;
-  return tier_link_submit(tier->servers, op, 0);
+  return tier_link_submit(tier_router_find(tier, op), op, 0);
 }
 
 static void cancel(struct fleet_io *io, struct fleet_op *op) {
@@ -157,13 +141,13 @@ int tier_io_init(struct tier_io **out, const struct tier_io_config *config,
     free(tier);
     return error_text_set(error, FC_EREFUSED, "no descriptors for the tier");
   }
-  tier->servers = tier_link_new(tier, config->urls->addresses, config->urls->n, NULL);
+  tier->links = tier_link_new(tier, config->urls->addresses, config->urls->n, NULL);
   *out = tier;
-  if (tier->servers == NULL) {
+  if (tier->links == NULL) {
     tier_io_close(tier);
     return error_text_set(error, FC_ENOMEM, "no memory or descriptors for the tier");
   }
-  tier_link_connect(tier->servers, uv_hrtime());
+  tier_link_connect(tier->links, uv_hrtime());
   return 0;
 }
 
@@ -179,10 +163,10 @@ void tier_io_close(struct tier_io *tier) {
   if (tier->closing)
     return;
   tier->closing = true;
-  while (tier->servers != NULL) {
-    struct tier_link *next = tier->servers->next;
-    tier_link_free(tier->servers);
-    tier->servers = next;
+  while (tier->links != NULL) {
+    struct tier_link *next = tier->links->next;
+    tier_link_free(tier->links);
+    tier->links = next;
   }
   tls_context_deinit(&tier->tls);
   uv_close((uv_handle_t *)&tier->timer, NULL);

@@ -23,8 +23,6 @@
 #include "daemon/fleet/fleet_report.h"
 #include "daemon/tier/tier_config.h"
 
-#define TIER_SERVERS_MAX 64u /* of a cluster; ops for others fail */
-
 struct tier_io;
 
 /* Begins to connect. Returns 0; FC_EINVAL if a file for TLS cannot be used, with a text; or

@@ -165,10 +165,19 @@ static void close_connection(struct tier_link *link) {
   link->broken = link->paused = link->resume = false;
   link->greetings = 0;
   link->writing = NULL;
-  link->slots_wanted = false;
+  link->slots_wanted = link->connect_wanted = link->move_wanted = false;
   for (size_t i = 0; i < FLEET_OP_CLASSES; i++)
     link->probe_wanted[i] = false;
   tier_io_release_large(link->tier, link);
+}
+
+void tier_link_rest(struct tier_link *link) {
+  check_eq(link->calls.n + link->n_queued, 0);
+  close_connection(link);
+}
+
+bool tier_link_is_seed(const struct tier_link *link) {
+  return link->addresses != &link->own;
 }
 
 /* Both breakers hear of it: a server that hangs costs one deadline, not one for each class. */
@@ -206,7 +215,7 @@ static void give_back(struct tier_link *link, const struct fleet_reply *reply, u
 void tier_link_fail(struct tier_link *link, enum breaker_cause cause, const char *text,
                     uint64_t now_ns) {
   char copy[TIER_CAUSE_BYTES]; /* the text may be the stream's */
-  bool idle = link->state == LINK_READY && link->calls.n == 0 && link->n_queued == 0;
+  bool idle = link->state == LINK_READY && !link->broken && link->calls.n + link->n_queued == 0;
   (void)snprintf(copy, sizeof copy, "%s", text);
   if (link->state != LINK_READY || link->other_address)
     link->address = (link->address + 1) % link->n_addresses;
@@ -249,14 +258,30 @@ static void resume(struct tier_link *link, uint64_t now_ns) {
   tier_stream_resume(link->stream);
 }
 
+static bool is_wanted(const struct tier_link *link) {
+  return link->first != NULL || link->connect_wanted || link->slots_wanted ||
+         link->probe_wanted[FLEET_READS] || link->probe_wanted[FLEET_WRITES];
+}
+
+/* The server at this address is a replica. What waits, waits for the next address. */
+static void move(struct tier_link *link) {
+  bool probes[FLEET_OP_CLASSES];
+  memcpy(probes, link->probe_wanted, sizeof probes);
+  close_connection(link);
+  memcpy(link->probe_wanted, probes, sizeof probes);
+  link->address = (link->address + 1) % link->n_addresses;
+  link->connect_wanted = true;
+}
+
 void tier_link_turn(struct tier_link *link, uint64_t now_ns) {
+  if (link->move_wanted)
+    move(link);
   if (link->resume)
     resume(link, now_ns);
   if (link->broken)
     tier_link_fail(link, link->broken_cause, link->broken_text, now_ns);
   give_back_stopped(link, now_ns);
-  if (link->state == LINK_DOWN && (link->first != NULL || link->probe_wanted[FLEET_READS] ||
-                                   link->probe_wanted[FLEET_WRITES] || link->slots_wanted))
+  if (link->state == LINK_DOWN && is_wanted(link))
     tier_link_connect(link, now_ns);
   if (link->state == LINK_READY)
     tier_link_send(link, now_ns);

@@ -73,8 +73,13 @@ struct tier_link {
   bool stopped[FLEET_OP_CLASSES];                  /* as the log last said */
   uint64_t stopped_ns;
 
-  bool slots_wanted; /* ask for the map of the cluster */
-  bool broken;       /* close the connection in the next turn, because of: */
+  bool connect_wanted; /* also without an op */
+  bool slots_wanted;   /* ask for the map of the cluster */
+  bool move_wanted;    /* close the connection and connect to the next address */
+  bool gone;           /* it has left the cluster: free it when its calls have ended */
+  bool is_replica;     /* by its reply to ROLE */
+  size_t n_replicas;   /* addresses in a row with a replica */
+  bool broken;         /* close the connection in the next turn, because of: */
   enum breaker_cause broken_cause;
   char broken_text[TIER_CAUSE_BYTES];
   bool other_address; /* and try another address */
@@ -102,6 +107,12 @@ void tier_link_cancel(struct tier_link *link, struct fleet_op *op);
 /* Ends an op that is in no queue and no call. */
 void tier_link_finish(struct tier_link *link, struct fleet_op *op, const struct fleet_reply *reply,
                       uint64_t now_ns);
+
+/* Closes the connection, which has no calls, as after an idle time. Not within resp_reader_feed. */
+void tier_link_rest(struct tier_link *link);
+
+/* Returns whether the link is that of the URLs. */
+bool tier_link_is_seed(const struct tier_link *link);
 
 /* Connects, sends, or closes a broken connection, whatever is due. Once per turn. */
 void tier_link_turn(struct tier_link *link, uint64_t now_ns);

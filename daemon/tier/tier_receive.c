@@ -87,6 +87,10 @@ static void take_error(struct tier_link *link, const struct tier_call *call,
     return;
   if (error == REPLY_UNAUTHORIZED) /* the password may have changed */
     tier_link_break(link, BREAKER_LOST, text);
+  if (link->n_addresses > 1 && strncmp(text, "READONLY ", 9) == 0) { /* another one is primary */
+    link->other_address = true;
+    tier_link_break(link, BREAKER_LOST, text);
+  }
   const struct fleet_reply reply = {
       .status = error == REPLY_WRONG_TYPE ? FLEET_WRONG : FLEET_REFUSED, .text = text};
   finish_call(link, call, &reply, text, now_ns);

@@ -13,7 +13,10 @@ static void report_breaker(const struct tier_link *link, size_t class,
 bool tier_io_next_server(void *arg, uint64_t after, struct tier_server_report *report) {
   const struct tier_io *tier = arg;
   const struct tier_link *found = NULL;
-  for (const struct tier_link *s = tier->servers; s != NULL; s = s->next)
+  const struct tier_link *first = tier->links;
+  if (tier->is_cluster && first->next != NULL) /* the first one only tells the map */
+    first = first->next;
+  for (const struct tier_link *s = first; s != NULL; s = s->next)
     if (s->serial > after && (found == NULL || s->serial < found->serial))
       found = s;
   if (found == NULL)
