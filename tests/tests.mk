@@ -50,7 +50,7 @@ TIER_PROGRAMS := $(BUILD)/tier
 TIER_LINKS := $(TIER_PROGRAMS)/redis-server $(TIER_PROGRAMS)/valkey-server
 $(TIER_LINKS): $(TIER_PROGRAMS)/%-server: | $(CHECK_DEPS_OK)
 	@mkdir -p $(@D)
-	@ln -sfn "$$(command -v $*-server || command -v $*-check-rdb || echo /nonexistent)" $@
+	@ln -sfn "$$(command -v $*-server || command -v $*-check-rdb || echo /dev/null/absent)" $@
 
 # Takes the place of the link.
 VALKEY_WHEEL := $(BUILD)/valkey-wheel
