@@ -20,8 +20,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-TIMEOUT_S = 30.0
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import tier_server  # noqa: E402
+
+TIMEOUT_S = 30.0
 
 
 def _wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -186,6 +189,20 @@ def other(directory: Path) -> Iterator[Shell]:
 
 
 @contextmanager
+def tier(directory: Path) -> Iterator[Shell]:
+    """A Valkey or Redis, which redis-cli finds without options."""
+    program = tier_server.any_program()
+    assert program is not None, "there is no redis-server: install the Debian package redis-tools"
+    shell = Shell(directory)
+    with ExitStack() as stack:
+        stack.callback(shell.close)
+        server = stack.enter_context(tier_server.running(program))
+        cli = f'redis-cli() {{ command redis-cli -s {server.socket} "$@"; }}'
+        assert shell.run(cli) == (0, [])
+        yield shell
+
+
+@contextmanager
 def running(directory: Path) -> Iterator[Shell]:
     """A daemon at /tmp/s."""
     shell = Shell(directory)
@@ -196,4 +213,6 @@ def running(directory: Path) -> Iterator[Shell]:
         yield shell
 
 
-SCENES = {scene.__name__: scene for scene in (empty, none, workers, busy, export, other, running)}
+SCENES = {
+    scene.__name__: scene for scene in (empty, none, workers, busy, export, other, running, tier)
+}
