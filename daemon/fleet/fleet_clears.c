@@ -20,7 +20,7 @@ void fleet_clears_init(struct fleet_clears *clears, const struct fleet_clears_co
   clears->random = config->seed ^ config->node;
   clears->own = *config->saved;
   if (clears->own.id == 0 || clears->own.number > FLEET_NUMBER_MAX)
-    clears->own = (struct fleet_saved){0};
+    clears->own = (struct tier_version){0};
   clears->newest = clears->own.number;
   fleet_key_set_shared(&clears->hash_key, config->prefix, "clears");
   fleet_key_set_shared(&clears->log_key, config->prefix, "log");
@@ -53,7 +53,7 @@ void fleet_clears_version_op(const struct fleet_clears *clears, struct fleet_op 
 
 bool fleet_clears_heard(struct fleet_clears *clears, const struct fleet_reply *reply,
                         uint64_t now_ns) {
-  struct fleet_saved seen;
+  struct tier_version seen;
   if (clears->config.io == NULL)
     return true; /* not in use */
   bool is_valid = fleet_refresh_read(reply, &seen);

@@ -37,6 +37,7 @@
 #include "daemon/fleet/fleet_key.h"
 #include "daemon/fleet/fleet_records.h"
 #include "daemon/fleet/fleet_scopes.h"
+#include "daemon/store/totals.h"
 #include "proto/wire/message.h"
 
 #define FLEET_CLEARS_POLL_NS UINT64_C(500000000)
@@ -46,22 +47,15 @@
 /* In the tier: longer than any computation that began before the delete. */
 #define FLEET_TOMBSTONE_MS UINT64_C(3600000)
 
-/* What the node's cache knows of the tier. Zero: nothing. A POD of uint64_t, in struct totals. */
-struct fleet_saved {
-  uint64_t id;     /* of the tier */
-  uint64_t number; /* of the latest step that was applied, */
-  uint64_t tag;    /* and its tag */
-};
-
 struct fleet_clears_config {
-  struct fleet_io *io;       /* borrowed, as every pointer here */
-  struct log *log;           /* NULL: none */
-  struct fleet_saved *saved; /* of the cache */
-  struct fc_str prefix;      /* valid; outlives the struct */
-  uint64_t node;             /* random, not 0 */
-  uint64_t seed;             /* of ids and tags: random */
-  uint64_t deadline_ns;      /* of an operation; may change at any time */
-  bool writes;               /* the node may write to the tier */
+  struct fleet_io *io;        /* borrowed, as every pointer here */
+  struct log *log;            /* NULL: none */
+  struct tier_version *saved; /* of the cache */
+  struct fc_str prefix;       /* valid; outlives the struct */
+  uint64_t node;              /* random, not 0 */
+  uint64_t seed;              /* of ids and tags: random */
+  uint64_t deadline_ns;       /* of an operation; may change at any time */
+  bool writes;                /* the node may write to the tier */
   /* Whether the namespace uses the tier. Others are cleared by clears of all namespaces only.
    * NULL: all. */
   bool (*selects)(void *arg, struct fc_str name_space);
@@ -113,9 +107,9 @@ struct fleet_clears {
   /* private to the fleet_clear*.c */
   struct fleet_clears_config config;
   struct fleet_key hash_key, log_key, manifests_key;
-  struct fleet_saved own; /* of `newest`; as config.saved */
-  bool is_known;          /* the table has been read: of tier own.id */
-  bool had_deletes;       /* among the steps that this node knows */
+  struct tier_version own; /* of `newest`; as config.saved */
+  bool is_known;           /* the table has been read: of tier own.id */
+  bool had_deletes;        /* among the steps that this node knows */
   struct fleet_scopes scopes;
   uint64_t random, locals;
   struct {
@@ -127,7 +121,7 @@ struct fleet_clears {
     unsigned rounds; /* so far */
     uint64_t from;   /* number behind which records are read */
     uint64_t wanted; /* the highest version that was heard */
-    struct fleet_saved seen, target;
+    struct tier_version seen, target;
     struct fleet_scopes next;
     struct fleet_op op;
     struct fleet_merge_args merge;
@@ -191,6 +185,7 @@ struct fleet_step *fleet_clears_clear(struct fleet_clears *clears, const struct 
 struct fleet_step *fleet_clears_delete(struct fleet_clears *clears, struct fc_str name_space,
                                        const struct fc_key *key, uint64_t now_ns);
 
+#define FLEET_STEP_TEXT_SIZE 160u
 enum fleet_step_state fleet_step_state(const struct fleet_step *step);
 /* Returns why it failed: one line, valid until the step ends. */
 const char *fleet_step_text(const struct fleet_step *step);

@@ -41,7 +41,7 @@ struct fleet_step {
   struct fleet_key name; /* delete */
   uint8_t head[FLEET_VALUE_HEAD];
   char id[FLEET_HEX_SIZE], tag_text[FLEET_HEX_SIZE], node[FLEET_HEX_SIZE];
-  char text[160]; /* why it failed */
+  char text[FLEET_STEP_TEXT_SIZE]; /* why it failed */
 };
 
 /* ---- fleet_clears.c ---- */
@@ -55,9 +55,9 @@ void fleet_refresh_begin(struct fleet_clears *clears, uint64_t now_ns);
 /* Goes on after refresh.seen was set. Calls no callback: the end is at the next tick. */
 void fleet_refresh_compare(struct fleet_clears *clears, uint64_t now_ns);
 /* Whether the node's version is that of the tier. */
-bool fleet_refresh_is_equal(const struct fleet_clears *clears, const struct fleet_saved *seen);
+bool fleet_refresh_is_equal(const struct fleet_clears *clears, const struct tier_version *seen);
 /* Reads a reply to a VERSION. Returns false if it makes no sense. */
-bool fleet_refresh_read(const struct fleet_reply *reply, struct fleet_saved *seen);
+bool fleet_refresh_read(const struct fleet_reply *reply, struct tier_version *seen);
 void fleet_refresh_submit(struct fleet_clears *clears, enum fleet_refresh at, uint64_t now_ns);
 /* Reads the records behind refresh.from, and that one itself, of a log that ends with `number`. */
 void fleet_refresh_read_list(struct fleet_clears *clears, uint64_t number, uint64_t now_ns);

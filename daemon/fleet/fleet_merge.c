@@ -27,7 +27,7 @@ static bool add_scope(void *arg, const struct fc_select *select, uint64_t versio
 }
 
 /* Returns the table as the script takes it, in refresh.text. Without memory it has no data. */
-static struct fc_str merge_text(struct fleet_clears *clears, const struct fleet_saved *ours) {
+static struct fc_str merge_text(struct fleet_clears *clears, const struct tier_version *ours) {
   struct merge_text text = {NULL, FLEET_HEX_SIZE};
   (void)fleet_scopes_each(&clears->scopes, add_scope, &text);
   free(clears->refresh.text);
@@ -41,9 +41,9 @@ static struct fc_str merge_text(struct fleet_clears *clears, const struct fleet_
   return (struct fc_str){text.to, (uint32_t)text.size};
 }
 
-static void set_merge_args(struct fleet_clears *clears, const struct fleet_saved *ours) {
+static void set_merge_args(struct fleet_clears *clears, const struct tier_version *ours) {
   struct fleet_merge_args *args = &clears->refresh.merge;
-  const struct fleet_saved *seen = &clears->refresh.seen;
+  const struct tier_version *seen = &clears->refresh.seen;
   fleet_hex(ours->id, args->id);
   fleet_hex(fleet_clears_random(clears), args->tag);
   fleet_hex(clears->config.node, args->node);
@@ -56,9 +56,9 @@ static void set_merge_args(struct fleet_clears *clears, const struct fleet_saved
 
 void fleet_refresh_merge(struct fleet_clears *clears, uint64_t now_ns) {
   struct fleet_merge_args *args = &clears->refresh.merge;
-  struct fleet_saved ours = clears->own;
+  struct tier_version ours = clears->own;
   if (!clears->is_known)
-    ours = (struct fleet_saved){fleet_clears_random(clears), 0, fleet_clears_random(clears)};
+    ours = (struct tier_version){fleet_clears_random(clears), 0, fleet_clears_random(clears)};
   set_merge_args(clears, &ours);
   struct fc_str table = merge_text(clears, &ours);
   if (table.data == NULL) {

@@ -119,9 +119,9 @@ void fleet_refresh_read_list(struct fleet_clears *clears, uint64_t number, uint6
 
 /* ---- the version ---- */
 
-bool fleet_refresh_read(const struct fleet_reply *reply, struct fleet_saved *seen) {
+bool fleet_refresh_read(const struct fleet_reply *reply, struct tier_version *seen) {
   struct fc_str id = {reply->value, (uint32_t)reply->size};
-  *seen = (struct fleet_saved){0};
+  *seen = (struct tier_version){0};
   if (reply->status == FLEET_NONE)
     return true;
   if (reply->status != FLEET_OK || reply->size > FLEET_ID_SIZE ||
@@ -132,7 +132,7 @@ bool fleet_refresh_read(const struct fleet_reply *reply, struct fleet_saved *see
   return true;
 }
 
-bool fleet_refresh_is_equal(const struct fleet_clears *clears, const struct fleet_saved *seen) {
+bool fleet_refresh_is_equal(const struct fleet_clears *clears, const struct tier_version *seen) {
   return clears->is_known && seen->id == clears->own.id && seen->number == clears->own.number &&
          seen->tag == clears->own.tag;
 }
@@ -150,7 +150,7 @@ static void compare_none(struct fleet_clears *clears, uint64_t now_ns) {
 }
 
 void fleet_refresh_compare(struct fleet_clears *clears, uint64_t now_ns) {
-  const struct fleet_saved *seen = &clears->refresh.seen, *own = &clears->own;
+  const struct tier_version *seen = &clears->refresh.seen, *own = &clears->own;
   if (seen->id == 0) {
     compare_none(clears, now_ns);
     return;
@@ -258,7 +258,7 @@ static void list_done(struct fleet_clears *clears, const struct fleet_reply *rep
 }
 
 void fleet_refresh_applied(struct fleet_clears *clears, uint64_t now_ns) {
-  const struct fleet_saved *seen = &clears->refresh.seen, *own = &clears->own;
+  const struct tier_version *seen = &clears->refresh.seen, *own = &clears->own;
   if (own->id == seen->id && own->number >= seen->number && own->number >= clears->refresh.wanted)
     fleet_refresh_end(clears, true);
   else

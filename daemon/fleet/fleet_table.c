@@ -5,7 +5,7 @@
 
 struct table {
   struct fleet_clears *clears;
-  struct fleet_saved saved;
+  struct tier_version saved;
   uint64_t floor, deleted;
   uint64_t from; /* scopes above it are cleared */
 };

@@ -210,37 +210,116 @@ static enum dispatch_result cleared(const struct call *call, const struct fc_sel
   return call_reply(call); /* checks `failed` */
 }
 
+/* Begins a clear in the fleet without a client. Returns whether it runs: it comes back as a step
+ * that this node applies. */
+static bool begin_detached(const struct call *call, const struct fc_clear *clear) {
+  struct fleet_clears *clears = call->dispatch->fleet->config.clears;
+  struct fleet_step *step = fleet_clears_clear(clears, &clear->select, call->start_ns);
+  bool runs = step != NULL && fleet_step_state(step) == FLEET_STEP_RUNS;
+  call_leave_step(call->dispatch, &step);
+  return runs;
+}
+
+/* Goes on in the fleet with a clear whose client has left. Returns whether nothing is left to do
+ * here. `step`: of the request, or NULL. */
+static bool detach_in_fleet(const struct call *call, const struct fc_clear *clear,
+                            struct fleet_step *step) {
+  if (step != NULL) {
+    bool runs = fleet_step_state(step) == FLEET_STEP_RUNS;
+    call_leave_step(call->dispatch, &step);
+    return runs;
+  }
+  if (!may_clear(call, &clear->select))
+    return true;
+  return call_is_of_fleet(call, clear->select.name_space, clear->local) &&
+         (!call->dispatch->fleet->config.writes || begin_detached(call, clear));
+}
+
 /* Executes a clear whose client has left, outside of its connection's turns. */
-static enum dispatch_result clear_detached(const struct call *call,
-                                           const struct fc_select *select) {
+static enum dispatch_result clear_detached(const struct call *call, const struct fc_clear *clear) {
   struct session *session = call->session;
   struct clear_job *job = session->clear;
   session->clear = NULL;
   if (job != NULL && job->started) {
+    call_leave_step(call->dispatch, &job->step);
     clear_requests_adopt(call->dispatch, job);
     return DISPATCH_DONE;
   }
+  struct fleet_step *step = job == NULL ? NULL : job->step;
   free(job);
-  if (!may_clear(call, select) || clear_requests_queue(call->dispatch, select))
+  if (detach_in_fleet(call, clear, step) || clear_requests_queue(call->dispatch, &clear->select))
     return DISPATCH_DONE;
   session->slice_kind = SLICE_TOOLS; /* the queue is full: try again in a turn of a slice */
   return DISPATCH_NO_SLICE;
+}
+
+/* Replies once the clear is complete. */
+static enum dispatch_result clear_ended(const struct call *call, const struct fc_select *select,
+                                        int recorded) {
+  struct clear_job *job = call->session->clear;
+  const char *error = call_step_error(job->step);
+  unsigned long long removed = job->clear.removed;
+  enum dispatch_result result;
+  call->dispatch->totals->clears++;
+  if (error != NULL)
+    result = call_error(call, FC_EREFUSED,
+                        "%llu entries of this daemon were removed, but the fleet was not cleared "
+                        "(%s): this daemon tries again while it runs. Clear once more when the "
+                        "tier answers",
+                        removed, error);
+  else if (recorded < 0)
+    result =
+        call_error(call, recorded,
+                   "%llu entries were removed, but the state folder does not take the record of "
+                   "it: a restart from the snapshot may restore them: see the daemon's log",
+                   removed);
+  else
+    result = cleared(call, select, removed);
+  call_leave_step(call->dispatch, &job->step);
+  free(job);
+  call->session->clear = NULL;
+  return result;
+}
+
+/* Begins the job of a request. Returns NULL with the reply sent in *result. */
+static struct clear_job *begin(const struct call *call, const struct fc_clear *clear,
+                               enum dispatch_result *result) {
+  struct fleet *fleet = call->dispatch->fleet;
+  bool is_of_fleet = call_is_of_fleet(call, clear->select.name_space, clear->local);
+  if (is_of_fleet && !fleet->config.writes) {
+    *result = call_fleet_is_read_only(call);
+    return NULL;
+  }
+  struct clear_job *job = calloc(1, sizeof *job);
+  if (job != NULL && is_of_fleet) {
+    job->step = fleet_clears_clear(fleet->config.clears, &clear->select, call->start_ns);
+    if (job->step == NULL) {
+      free(job);
+      job = NULL;
+    }
+  }
+  if (job == NULL)
+    *result = call_error_code(call, FC_ENOMEM);
+  return job;
 }
 
 enum dispatch_result handle_clear(const struct call *call, const struct fc_clear *clear) {
   const struct fc_select *select = &clear->select;
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
-  if (call->sink->peer_gone)
-    return clear_detached(call, select);
-  /* Checked until the clear starts: another namespace may be created under that name before. */
-  if ((session->clear == NULL || !session->clear->started) && !may_clear(call, select))
-    return clear_denied(call, select);
-  if (session->clear == NULL)
-    session->clear = calloc(1, sizeof *session->clear);
   struct clear_job *job = session->clear;
+  enum dispatch_result refused;
+  if (call->sink->peer_gone)
+    return clear_detached(call, clear);
+  /* Checked until the clear starts: another namespace may be created under that name before. */
+  if ((job == NULL || (!job->started && job->step == NULL)) && !may_clear(call, select))
+    return clear_denied(call, select);
   if (job == NULL)
-    return call_error_code(call, FC_ENOMEM);
+    job = session->clear = begin(call, clear, &refused);
+  if (job == NULL)
+    return refused;
+  if (!job->started && job->step != NULL && call_waits_for_step(call, job->step))
+    return DISPATCH_RETRY;
   bool started = job->started || clear_requests_start(dispatch, job, select, call->start_ns);
   if (!started || !store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
     return DISPATCH_RETRY; /* the next slice in another turn */
@@ -249,14 +328,5 @@ enum dispatch_result handle_clear(const struct call *call, const struct fc_clear
     session->waits_for_record = true;
     return DISPATCH_RETRY;
   }
-  uint64_t removed = job->clear.removed;
-  free(job);
-  session->clear = NULL;
-  dispatch->totals->clears++;
-  if (recorded < 0)
-    return call_error(call, recorded,
-                      "%llu entries were removed, but the state folder does not take the record of "
-                      "it: a restart from the snapshot may restore them: see the daemon's log",
-                      (unsigned long long)removed);
-  return cleared(call, select, removed);
+  return clear_ended(call, select, recorded);
 }

@@ -166,6 +166,9 @@ void dispatch_release_leases(struct dispatch *dispatch, struct session *session)
 static void release_clear(struct dispatch *dispatch, struct session *session) {
   struct clear_job *job = session->clear;
   session->clear = NULL;
+  call_leave_step(dispatch, &session->deleting.step);
+  if (job != NULL)
+    call_leave_step(dispatch, &job->step);
   if (job != NULL && job->started)
     clear_requests_adopt(dispatch, job); /* it is in effect already */
   else

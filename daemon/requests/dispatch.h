@@ -165,7 +165,8 @@ enum dispatch_result {
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct reply_sink *sink, const uint8_t *body, uint32_t size);
 
-/* Records of clears are on disk, or failed: resumes the sessions that wait for theirs. */
+/* Records of clears are on disk, or failed, or steps of the fleet have ended: resumes the sessions
+ * that wait for theirs. */
 void dispatch_clears_recorded(struct dispatch *dispatch);
 
 /* Connects the fleet, whose config.client is &dispatch->fleet_client, and whose config.leases,
@@ -173,6 +174,13 @@ void dispatch_clears_recorded(struct dispatch *dispatch);
  * request, and with NULL before the fleet ends: no session is parked then, and fleet_client holds
  * no lease. */
 void dispatch_set_fleet(struct dispatch *dispatch, struct fleet *fleet);
+
+/* For the callbacks of the fleet's clears (fleet_clears.h): what other nodes cleared and deleted.
+ * The background continues the clear. */
+bool dispatch_learn_clear(struct dispatch *dispatch, const struct fc_select *select,
+                          uint64_t now_ns);
+void dispatch_learn_delete(struct dispatch *dispatch, struct fc_str name_space,
+                           const struct fc_key *key, uint64_t now_ns);
 
 /* For the fleet's config.resume: the session of the waiter is parked no more. */
 void dispatch_fill_resolved(struct fleet_waiter *waiter);

@@ -13,7 +13,9 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
 
 /* These requests read counters or entries of all clients, or clear or evict entries. */
 static bool needs_all_rings(const struct call *call, enum fc_type type) {
-  bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
+  const struct clear_job *clear = call->session->clear;
+  bool begins_clear =
+      type == FC_CLEAR && (clear == NULL || !clear->started) && !call->sink->peer_gone;
   return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
          type == FC_NAMESPACES || type == FC_USAGE || type == FC_LATENCY || type == FC_TRACE ||
          type == FC_SNAPSHOT || type == FC_SET;

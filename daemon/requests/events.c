@@ -79,16 +79,18 @@ void events_put(const struct call *call, const struct fc_put *put, int outcome) 
   watch_add(&call->dispatch->watch, &event);
 }
 
-void events_delete(const struct call *call, const struct fc_delete *request, bool existed) {
-  if (!is_needed(&call->dispatch->watch, FC_EVENT_DELETE))
+void events_delete(struct dispatch *dispatch, const struct session *client,
+                   const struct fc_delete *request, bool existed) {
+  if (!is_needed(&dispatch->watch, FC_EVENT_DELETE))
     return;
   struct fc_event event = {.kind = FC_EVENT_DELETE,
                            .name_space = request->name_space,
                            .key = request->key,
                            .has_prompt = true,
-                           .client = call->session->name,
                            .count = existed};
-  watch_add(&call->dispatch->watch, &event);
+  if (client != NULL)
+    event.client = client->name;
+  watch_add(&dispatch->watch, &event);
 }
 
 void events_clear(struct dispatch *dispatch, const struct session *client,

@@ -12,6 +12,7 @@
  * list_usage.c       usage                  request_times.c    times of requests
  * watch_requests.c   watch, events          delete_request.c   delete
  * events.c           events for watchers    reload_settings.c  reload, settings
+ * fleet_clear_requests.c                    clear and delete in the fleet
  * tier_reply.c       tier
  * reply.c            replies and errors     dispatch_frame.c   the way of a frame to its handler
  * fleet_requests.c   requests that ask the fleet, and are parked
@@ -175,10 +176,11 @@ void events_miss(const struct call *call, const struct fc_key *key, uint32_t det
 /* A put and its outcome, as call_put returns it. */
 void events_put(const struct call *call, const struct fc_put *put, int outcome);
 
-/* A delete of a key, which had an entry or not. */
-void events_delete(const struct call *call, const struct fc_delete *request, bool existed);
+/* A delete of a key, which had an entry or not. `client` NULL: of another node. */
+void events_delete(struct dispatch *dispatch, const struct session *client,
+                   const struct fc_delete *request, bool existed);
 
-/* A clear has ended. `client` NULL: its client has left. */
+/* A clear has ended. `client` NULL: its client has left, or it is of another node. */
 void events_clear(struct dispatch *dispatch, const struct session *client,
                   const struct fc_select *select, uint64_t removed);
 
@@ -190,6 +192,7 @@ struct clear_job {
   bool started;
   uint64_t ticket;         /* of the record on disk; see struct control */
   struct clear_job *next;  /* in the queue */
+  struct fleet_step *step; /* of a request: in the fleet; NULL: none */
   uint64_t namespace_id;   /* queued: seed of the namespace, as its name may be reused; 0: any */
   struct fc_select select; /* queued or started: points into `names` */
   char names[3 * FC_NAME_MAX];
@@ -208,6 +211,26 @@ void clear_requests_adopt(struct dispatch *dispatch, struct clear_job *job);
 bool clear_requests_step(struct dispatch *dispatch);
 /* Drops jobs that have not started, and finishes the others. */
 void clear_requests_end(struct dispatch *dispatch);
+
+/* ---- fleet_clear_requests.c: clears and deletes in the fleet ---- */
+
+/* Whether a clear or a delete of this namespace (without data: of all) is one of the fleet. */
+bool call_is_of_fleet(const struct call *call, struct fc_str name_space, bool local);
+/* Sends the error of a node that may not write to the tier. */
+enum dispatch_result call_fleet_is_read_only(const struct call *call);
+/* Returns whether the step runs: then the request is parked until that changes. */
+bool call_waits_for_step(const struct call *call, const struct fleet_step *step);
+/* Returns why the step of a request failed, or NULL if it did not or there is none. */
+const char *call_step_error(const struct fleet_step *step);
+/* The request has ended, or its client has left: ends *step, unless it is NULL. */
+void call_leave_step(struct dispatch *dispatch, struct fleet_step **step);
+
+/* ---- delete_request.c ---- */
+
+/* Deletes a key in the cache, for a client or for another node (NULL), and records that. Returns
+ * whether it had an entry. *ticket is that of the record (struct control), or 0. */
+bool call_delete_key(struct dispatch *dispatch, const struct session *client,
+                     const struct fc_delete *request, uint64_t now_ns, uint64_t *ticket);
 
 /* ---- deferred_replies.c ---- */
 

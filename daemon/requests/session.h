@@ -57,6 +57,14 @@ struct fleet_asking {
   uint64_t begun;    /* with this share of leases.sharing */
 };
 
+/* A delete whose reply has to wait. Zero between requests. */
+struct deleting {
+  bool active;     /* it is in effect, and its record is not on disk yet: */
+  uint64_t ticket; /* of the record; see struct control */
+  bool existed;
+  struct fleet_step *step; /* in the fleet; NULL: none */
+};
+
 /* A request that takes a good part of a millisecond, or several turns, is executed in slices. The
  * slices of one kind take turns, so short requests do not wait for long ones, nor workers for
  * tools. */
@@ -92,11 +100,7 @@ struct session {
   struct fleet_asking asking;
   struct client_time time;
   struct clear_job *clear; /* the clear in progress: owned; NULL: none */
-  struct {
-    bool active;     /* a delete is in effect, and its record is not on disk yet: */
-    uint64_t ticket; /* of the record; see struct control */
-    bool existed;
-  } deleting;
+  struct deleting deleting;
   struct client_ring *ring;    /* owned, see rings.h; NULL: none */
   bool region_requested;       /* its hello requested the region, and it can have a ring */
   struct lease_client leases;  /* its leases and waits */

@@ -18,6 +18,7 @@ struct totals totals_since(const struct totals *now, const struct totals *before
   since.next_client_id = now->next_client_id;
   since.lease_secret = now->lease_secret;
   since.last_delete = now->last_delete;
+  since.tier_version = now->tier_version;
   since.created_unix_ns = now->created_unix_ns;
   return since;
 }

@@ -30,6 +30,13 @@ struct tier_totals {
   uint64_t dropped;    /* writes that the tier never got */
 };
 
+/* What the cache knows of the clears of its fleet: see fleet_clears.h. Zero: nothing. */
+struct tier_version {
+  uint64_t id;     /* of the tier */
+  uint64_t number; /* of the latest step that was applied, */
+  uint64_t tag;    /* and its tag */
+};
+
 struct totals {
   struct counters counters; /* lookups of all namespaces */
 
@@ -66,7 +73,8 @@ struct totals {
   uint64_t deletes;         /* of single keys */
   uint64_t last_delete;     /* the store's generation after the latest, for a restore */
   struct tier_totals tier;
-  uint64_t reserved[8]; /* zero */
+  struct tier_version tier_version; /* not a statistic */
+  uint64_t reserved[5];             /* zero */
 };
 static_assert(sizeof(struct totals) % sizeof(uint64_t) == 0, "only words of 64 bits");
 

@@ -14,7 +14,7 @@
 struct clear_node {
   struct redis_io io;
   struct fleet_clears clears;
-  struct fleet_saved saved;
+  struct tier_version saved;
   bool is_up;
   uint64_t stored[CLEAR_KEYS]; /* 0: not stored */
   unsigned refusals;           /* clears that cannot start yet */

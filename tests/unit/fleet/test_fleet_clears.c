@@ -140,7 +140,7 @@ END_TEST
 START_TEST(node_without_saved_version_drops_what_was_ever_cleared) {
   ck_assert_int_eq(clear_nodes_clear(b, clear_nodes_select(1, 1, -1)), FLEET_STEP_DONE);
   clear_nodes_kill(a);
-  a->saved = (struct fleet_saved){0};
+  a->saved = (struct tier_version){0};
   clear_nodes_fill();
   clear_nodes_start_one(a);
   clear_nodes_run(a);
