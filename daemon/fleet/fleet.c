@@ -150,6 +150,10 @@ enum fleet_answer fleet_begin(struct fleet *fleet, struct namespace *ns, uint64_
   if (fill != NULL)
     return is_asking(fill) ? FLEET_WAITS : FLEET_GO_ON;
   uint64_t version = fleet_clears_version_of(fleet->config.clears, ns->name, key);
+  if (version >= FLEET_CLEARS_LOCAL) {
+    fleet->counts.skipped_down++; /* the tier has not acknowledged a clear of the key */
+    return FLEET_GO_ON;
+  }
   struct fc_hash hash = fleet_key_hash(ns->name, key);
   struct fleet_value queued;
   uint64_t generation;
@@ -215,6 +219,10 @@ void fleet_put(struct fleet *fleet, const struct namespace *ns, uint64_t digest,
     fill->is_overtaken = true;
   if (!config->writes) {
     fleet_own_mark(&fleet->own, &hash, version);
+    return;
+  }
+  if (version >= FLEET_CLEARS_LOCAL) {
+    fleet->counts.dropped_cleared++; /* no node would read it under this version */
     return;
   }
   struct fleet_write_request request = {.hash = &hash,
@@ -304,8 +312,8 @@ static void check_fill(const struct fleet *fleet, const struct fleet_fill *fill,
   assert(is_found == (fill->state < FILL_RELEASING)); /* one a key */
   assert(fill->timer.place > 0 && fill->fleet == fleet);
   assert(fill->state != FILL_HELD || fill->lease != NULL);
-  assert((fill->state == FILL_REMOTE) ==
-         (fill->lease != NULL && fill->lease->owner == fleet->config.client));
+  bool owns = fill->lease != NULL && fill->lease->owner == fleet->config.client;
+  assert(fill->state == FILL_REMOTE ? owns || fill->lease == NULL : !owns);
   assert(fill->state != FILL_RELEASING || fill->flying || fill->is_writing);
   assert(fill->first_waiter == NULL || is_asking(fill));
   for (const struct fleet_waiter *waiter = fill->first_waiter; waiter != NULL;

@@ -31,7 +31,9 @@ struct fleet_counts {
   uint64_t published;    /* that the tier stored */
   uint64_t refused;      /* that the tier did not store: it has a first, or a later one */
   uint64_t superseded;   /* by a later put of the key, before they were sent */
-  uint64_t dropped_full, dropped_age, dropped_refused, dropped_stop; /* lost writes, by cause */
+  uint64_t dropped_full, dropped_age, dropped_stop; /* lost writes, by cause */
+  uint64_t dropped_refused; /* as dropped_age: the tier refused the last attempt with an error */
+  uint64_t dropped_cleared; /* the tier has not acknowledged a clear of the key */
 };
 
 /* At this moment. */

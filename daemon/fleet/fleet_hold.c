@@ -170,6 +170,10 @@ static void wait_for_other(struct fleet_fill *fill, uint64_t now_ns) {
 }
 
 static void poll(struct fleet_fill *fill, uint64_t now_ns) {
+  if (fill->lease == NULL) { /* it ended, and got no other owner */
+    fill_finish(fill, now_ns);
+    return;
+  }
   if (fill->lease->waits > 0)
     fill->lonely_since_ns = now_ns;
   if (now_ns - fill->lonely_since_ns >= FLEET_LONELY_NS) {
@@ -233,6 +237,10 @@ static void lease_done(struct fleet_op *op, const struct fleet_reply *reply, uin
     release_if_ready(fill, now_ns);
     return;
   }
+  if (fill->state == FILL_REMOTE && fill->lease == NULL) { /* it ended meanwhile */
+    fill_finish(fill, now_ns);
+    return;
+  }
   if (reply->status != FLEET_OK && reply->status != FLEET_WRONG) {
     lease_failed(fill, now_ns);
     return;
@@ -250,14 +258,33 @@ static void lease_done(struct fleet_op *op, const struct fleet_reply *reply, uin
 
 /* ---- the local lease, and time ---- */
 
+/* The local lease has an owner that the fill is not for: after a clear the value has another name,
+ * or the fleet lease is another node's. A new fill takes the fleet lease for the owner, which
+ * computes meanwhile. */
+static void begin_again(struct fleet_fill *fill, const struct lease *lease, uint64_t now_ns) {
+  struct fleet *fleet = fill->fleet;
+  struct fc_hash hash = fill->hash;
+  fill_finish(fill, now_ns);
+  if (fleet->stopping)
+    return;
+  struct fleet_fill *next = fill_new(fleet, lease->ns, lease->digest, &lease->key, &hash, now_ns);
+  if (next == NULL)
+    return;
+  next->lease = lease;
+  if (fill_ask(next, now_ns))
+    fleet->counts.fills++;
+  else
+    fill_end(next);
+}
+
 void fill_lease_begins(struct fleet_fill *fill, const struct lease *lease, uint64_t now_ns) {
   const struct fleet_config *config = &fill->fleet->config;
   bool is_offered = fill->state == FILL_OFFERED;
   bool is_other = fill->state == FILL_REMOTE && lease->owner != config->client;
   bool is_cleared = is_offered && fleet_clears_version_of(config->clears, fill->ns->name,
                                                           &fill->key) != fill->version;
-  if (is_other || is_cleared) { /* the next value has another name */
-    fill_finish(fill, now_ns);
+  if (is_other || is_cleared) {
+    begin_again(fill, lease, now_ns);
     return;
   }
   fill->lease = lease;
@@ -273,12 +300,15 @@ void fill_lease_ends(struct fleet_fill *fill, enum lease_change change, uint64_t
   if (fill->lease == NULL)
     return; /* by a call of the fill itself */
   fill->lease = NULL;
-  if (fill->state == FILL_REMOTE || (fill->state == FILL_HELD && change == LEASE_PUT)) {
+  if (fill->state != FILL_HELD && fill->state != FILL_REMOTE)
+    return;
+  if (change == LEASE_PUT) {
     fill_finish(fill, now_ns);
-  } else if (fill->state == FILL_HELD) {
-    fill_set_state(fill, FILL_OFFERED);
-    fill_set_timer(fill, 0);
+    return;
   }
+  if (fill->state == FILL_HELD)
+    fill_set_state(fill, FILL_OFFERED);
+  fill_set_timer(fill, 0);
 }
 
 /* A large reply that is arriving gets more time. */

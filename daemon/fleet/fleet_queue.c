@@ -29,6 +29,7 @@ struct fleet_write {
   enum write_step step;
   bool keep_first;
   bool passed;      /* it was sent once */
+  bool was_refused; /* the last attempt, by an error of the tier */
   bool is_obsolete; /* in flight, and its key has a second write */
   struct fc_hash hash;
   uint64_t version, known_version, generation, stamp;
@@ -295,6 +296,7 @@ static void done(struct fleet_op *op, const struct fleet_reply *reply, uint64_t 
   } else if (write->step == WRITE_LOOK && (ended || reply->status == FLEET_WRONG)) {
     looked(write, reply, now_ns);
   } else if (!ended) {
+    write->was_refused = reply->status == FLEET_REFUSED;
     retry(write, now_ns);
   } else if (is_stored(write, reply)) {
     succeeded(write);
@@ -367,7 +369,9 @@ void fleet_queue_tick(struct fleet_queue *queue, uint64_t now_ns) {
       return;
     unlist(write);
     if (now_ns - write->queued_ns >= queue->age_ns)
-      drop(write, &queue->counts->dropped_age, now_ns);
+      drop(write,
+           write->was_refused ? &queue->counts->dropped_refused : &queue->counts->dropped_age,
+           now_ns);
     else
       attempt(write, now_ns);
   }

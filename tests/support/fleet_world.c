@@ -381,5 +381,17 @@ void world_clear(struct world_node *node) {
 }
 
 void world_know(struct world_node *node, uint64_t version) {
-  node->clears.newest = version;
+  node->clears.newest = node->clears.scopes.all = version;
+}
+
+/* The clear table only looks whether a refresh is in progress. It submits nothing here. */
+void world_hear_later_version(struct world_node *node) {
+  node->clears.config.io = &node->io.io;
+  node->clears.refresh.at = FLEET_REFRESH_VERSION;
+}
+
+void world_refreshed(struct world_node *node, bool ok) {
+  node->clears.config.io = NULL;
+  node->clears.refresh.at = FLEET_REFRESH_NONE;
+  node->clears.refreshed(node->clears.refreshed_arg, ok, node->world->now_ns);
 }

@@ -99,6 +99,10 @@ bool world_leased(struct world *world, uint32_t key, uint64_t version);
  * key. */
 void world_know(struct world_node *node, uint64_t version);
 
+/* From now on the tier's clear version is above the node's, until the refresh ends. */
+void world_hear_later_version(struct world_node *node);
+void world_refreshed(struct world_node *node, bool ok);
+
 /* Removes the entry of a key from the node's store, as an eviction does. */
 void world_evict(struct world_node *node, uint32_t key);
 /* Clears the node's store and leases, as a clear does. */

@@ -266,7 +266,8 @@ START_TEST(clear_while_computing_next_waiter_computes_with_lease) {
 }
 END_TEST
 
-START_TEST(clear_while_other_node_computes_ends_wait) {
+/* The first waiter computes at once. Meanwhile the fill asks for the fleet lease again. */
+START_TEST(clear_while_other_node_computes_asks_for_first_waiter) {
   worker_get(other, 1);
   world_run(world, 4 * WORLD_LATENCY_NS);
   worker_get(first, 1);
@@ -275,8 +276,39 @@ START_TEST(clear_while_other_node_computes_ends_wait) {
   world_clear(a);
   world_settle(world);
   ck_assert_int_eq(first->state, WORKER_COMPUTES);
+  ck_assert_uint_eq(fleet_gauges(&a->fleet, world->now_ns).asking, 1);
+  worker_get(second, 1);
   world_run(world, 100 * WORLD_MS);
-  ck_assert_uint_eq(a->fleet.n, 0);
+  ck_assert_uint_eq(a->fleet.n, 0); /* the other node still has the lease */
+  ck_assert_int_eq(second->state, WORKER_WAITS);
+}
+END_TEST
+
+/* The next owner's value has another name. So it has another fleet lease. */
+START_TEST(fleet_clear_while_computing_takes_lease_of_new_version) {
+  worker_get(first, 1);
+  worker_get(second, 1);
+  world_run(world, 4 * WORLD_LATENCY_NS);
+  world_know(a, 7);
+  world_clear(a);
+  world_run(world, 5 * WORLD_MS);
+  ck_assert_int_eq(second->state, WORKER_COMPUTES);
+  ck_assert(!world_leased(world, 1, 0));
+  ck_assert(world_leased(world, 1, 7));
+  ck_assert_int_eq(worker_put(second, "new"), FC_STORED);
+  world_run(world, 5 * WORLD_MS);
+  ck_assert_str_eq(world_published(world, 1, 7), "new");
+  ck_assert(!world_leased(world, 1, 7));
+}
+END_TEST
+
+START_TEST(refused_write_past_age_is_counted_as_refused) {
+  a->io.refuses_writes = true;
+  (void)worker_put_key(first, 1, "ours", true);
+  world_run(world, 11000 * WORLD_MS);
+  ck_assert_uint_eq(a->fleet.counts.dropped_refused, 1);
+  ck_assert_uint_eq(a->fleet.counts.dropped_age, 0);
+  ck_assert_uint_eq(a->fleet.own.n, 1);
 }
 END_TEST
 
@@ -417,7 +449,9 @@ int main(void) {
   tcase_add_test(tcase, one_of_parked_left_others_are_resumed);
   tcase_add_test(tcase, clear_while_asking_reads_again);
   tcase_add_test(tcase, clear_while_computing_next_waiter_computes_with_lease);
-  tcase_add_test(tcase, clear_while_other_node_computes_ends_wait);
+  tcase_add_test(tcase, clear_while_other_node_computes_asks_for_first_waiter);
+  tcase_add_test(tcase, fleet_clear_while_computing_takes_lease_of_new_version);
+  tcase_add_test(tcase, refused_write_past_age_is_counted_as_refused);
   tcase_add_test(tcase, stop_resumes_flushes_and_releases);
   tcase_add_test(tcase, deinit_with_ops_in_flight_cancels_them);
   tcase_add_test(tcase, read_only_node_takes_no_lease_and_publishes_nothing);

@@ -187,9 +187,8 @@ END_TEST
 /* ---- deletes ---- */
 
 START_TEST(tombstone_is_miss_and_known_delete_is_published_over) {
-  bury(3, 5);
   world_know(a, 3);
-  bury(3, 5); /* under the version of the table */
+  bury(3, 5);
   compute("ours");
   ck_assert_uint_eq(a->fleet.counts.tombstones, 1);
   ck_assert_str_eq(published(), "ours");
@@ -218,6 +217,90 @@ START_TEST(deleted_value_is_not_served_from_queue) {
   ck_assert(store_delete(&a->store, a->ns, &key));
   worker_get(second, 1);
   ck_assert_int_eq(second->state, WORKER_COMPUTES);
+}
+END_TEST
+
+/* ---- clears of the fleet ---- */
+
+START_TEST(value_is_not_served_before_refresh) {
+  world_publish(world, 1, 0, "theirs", 5);
+  world_hear_later_version(a);
+  worker_get(first, 1);
+  world_run(world, 10 * WORLD_MS);
+  ck_assert_int_eq(first->state, WORKER_PARKED);
+  ck_assert_uint_gt(fleet_bytes(&a->fleet), 0);
+  world_refreshed(a, true); /* the clears were of other keys */
+  world_settle(world);
+  ck_assert_str_eq(first->value, "theirs");
+  ck_assert_uint_eq(a->io.submitted[FLEET_OP_READ], 1);
+}
+END_TEST
+
+START_TEST(value_of_cleared_key_is_read_under_new_version) {
+  world_publish(world, 1, 0, "old", 5);
+  world_publish(world, 1, 4, "new", 6);
+  world_hear_later_version(a);
+  worker_get(first, 1);
+  world_run(world, 10 * WORLD_MS);
+  world_know(a, 4);
+  world_refreshed(a, true);
+  world_run(world, 10 * WORLD_MS);
+  ck_assert_str_eq(first->value, "new");
+  ck_assert_uint_eq(a->io.submitted[FLEET_OP_VERSION], 1); /* the table is new enough */
+}
+END_TEST
+
+START_TEST(failed_refresh_computes) {
+  world_publish(world, 1, 0, "old", 5);
+  world_hear_later_version(a);
+  worker_get(first, 1);
+  world_run(world, 10 * WORLD_MS);
+  world_refreshed(a, false);
+  world_settle(world);
+  ck_assert_int_eq(first->state, WORKER_COMPUTES);
+}
+END_TEST
+
+START_TEST(slow_refresh_costs_one_deadline) {
+  world_publish(world, 1, 0, "old", 5);
+  world_hear_later_version(a);
+  worker_get(first, 1);
+  world_run(world, 2 * WORLD_DEADLINE_NS);
+  ck_assert_int_eq(first->state, WORKER_COMPUTES);
+  world_know(a, 4);
+  world_refreshed(a, true);
+  world_run(world, 10 * WORLD_MS);
+  ck_assert_uint_eq(a->fleet.n, 0);
+  struct fc_key key = world_key(1);
+  ck_assert_ptr_null(store_peek(&a->store, a->ns, &key));
+}
+END_TEST
+
+/* The value came before the version, and is too large to be kept: it is read again. */
+START_TEST(large_value_before_version_is_read_again) {
+  static char large[FLEET_QUEUE_IN_FLIGHT_BYTES / 10];
+  memset(large, 'x', 90000);
+  (void)worker_put_key(first, 1, large, true); /* it is stored: the next lines need it */
+  world_run(world, 10 * WORLD_MS);
+  world_evict(a, 1);
+  world_hear_later_version(a);
+  worker_get(first, 1);
+  world_run(world, 10 * WORLD_MS);
+  world_refreshed(a, true);
+  world_run(world, 10 * WORLD_MS);
+  ck_assert_uint_eq(first->hits, 1);
+  ck_assert_uint_eq(a->io.submitted[FLEET_OP_READ], 2);
+}
+END_TEST
+
+/* The tier has not acknowledged a clear that this node made. */
+START_TEST(unacknowledged_clear_keeps_key_from_tier) {
+  world_know(a, FLEET_CLEARS_LOCAL + 1);
+  worker_get(first, 1);
+  ck_assert_int_eq(first->state, WORKER_COMPUTES);
+  ck_assert_int_eq(worker_put(first, "ours"), FC_STORED);
+  ck_assert_uint_eq(a->fleet.queue.n, 0);
+  ck_assert_uint_eq(a->fleet.counts.dropped_cleared, 1);
 }
 END_TEST
 
@@ -337,6 +420,12 @@ int main(void) {
   tcase_add_test(tcase, tombstone_is_miss_and_known_delete_is_published_over);
   tcase_add_test(tcase, tombstone_of_unknown_delete_stays);
   tcase_add_test(tcase, deleted_value_is_not_served_from_queue);
+  tcase_add_test(tcase, value_is_not_served_before_refresh);
+  tcase_add_test(tcase, value_of_cleared_key_is_read_under_new_version);
+  tcase_add_test(tcase, failed_refresh_computes);
+  tcase_add_test(tcase, slow_refresh_costs_one_deadline);
+  tcase_add_test(tcase, large_value_before_version_is_read_again);
+  tcase_add_test(tcase, unacknowledged_clear_keeps_key_from_tier);
   tcase_add_test(tcase, evicted_value_is_served_from_queue);
   tcase_add_test(tcase, second_write_of_key_supersedes_first);
   tcase_add_test(tcase, second_write_behind_one_in_flight_wins);
