@@ -28,6 +28,7 @@ struct tier_stream {
   bool writing; /* `write` is in use */
   bool filled;  /* tier_stream_send has bytes that have not left */
   bool closed, failed, paused;
+  unsigned reads;         /* in a row, without a turn of others */
   struct resp_buffer out; /* the memory is behind the struct */
   char *cipher;           /* encrypted bytes on their way; NULL without TLS */
   char text[TIER_STREAM_TEXT_BYTES];
@@ -130,10 +131,17 @@ int tier_stream_send(struct tier_stream *stream) {
 
 /* ---- receiving ---- */
 
+/* libuv reads up to 32 times in a turn while the socket has more. Thousands of small values would
+ * be stored one after the other, and other clients would wait. The loop reads the rest in its next
+ * turn. */
+#define READS_A_TURN 2u
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   struct tier_stream *stream = handle->data;
-  *buf = uv_buf_init(stream->buffers->received, sizeof stream->buffers->received);
+  bool is_last = ++stream->reads > READS_A_TURN;
+  stream->reads = is_last ? 0 : stream->reads;
+  *buf = uv_buf_init(stream->buffers->received, is_last ? 0 : sizeof stream->buffers->received);
 }
 
 /* Returns false if the stream has failed. */
@@ -179,7 +187,7 @@ static void receive_encrypted(struct tier_stream *stream, const char *bytes, siz
 
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
   struct tier_stream *stream = handle->data;
-  if (stream->closed || n == 0)
+  if (stream->closed || n == 0 || n == UV_ENOBUFS) /* on_alloc ends the turn */
     return;
   if (n < 0) {
     (void)set_error(stream, "",
