@@ -26,7 +26,6 @@ struct server_tier {
   struct tier_io *io; /* owned */
   struct fleet_clears clears;
   struct fleet fleet;
-  struct fleet_counts counted; /* what the counters of the cache have of the fleet's */
   struct ticker timer;
   uint64_t timer_ns; /* when it ticks; UINT64_MAX: it is not set */
   uv_prepare_t turn; /* runs before the loop waits */

@@ -31,24 +31,6 @@ static void waits_due(void *arg) {
 
 /* ---- time ---- */
 
-static uint64_t dropped(const struct fleet_counts *counts) {
-  return counts->dropped_full + counts->dropped_age + counts->dropped_refused +
-         counts->dropped_stop;
-}
-
-/* Adds what the fleet has counted since the last call to the counters of the cache. */
-static void count(struct server *server) {
-  struct tier_totals *totals = &server->totals->tier;
-  const struct fleet_counts *now = &server->tier.fleet.counts, *seen = &server->tier.counted;
-  totals->hits += now->found - seen->found;
-  totals->misses += now->missed - seen->missed;
-  totals->bad_values += now->bad_values - seen->bad_values;
-  totals->writes += now->published - seen->published;
-  totals->kept += now->refused - seen->refused;
-  totals->dropped += dropped(now) - dropped(seen);
-  server->tier.counted = *now;
-}
-
 static void tick(struct server *server) {
   struct client_clock clock = client_clock_now(); /* the wall clock may be set at any time */
   conns_note_turn(&server->conns, clock.now_ns);
@@ -74,7 +56,6 @@ static void on_turn(uv_prepare_t *turn) {
     tier->timer_ns = next_ns;
     ticker_once(&tier->timer, next_ns);
   }
-  count(server);
   conns_schedule_expiry(&server->conns); /* the fleet may have granted a lease */
   if (tier->flushing && fleet_is_idle(&tier->fleet))
     server_close_all(server);
@@ -122,6 +103,7 @@ static int start_fleet(struct server *server, const uint64_t random[2], struct e
   config.client = &server->dispatch.fleet_client;
   config.io = tier_io_interface(tier->io);
   config.clears = &tier->clears;
+  config.totals = &server->totals->tier;
   config.prefix = fc_str_of(options_tier_prefix(options));
   config.node = random[0] == 0 ? 1 : random[0];
   config.seed = random[1];
@@ -206,8 +188,6 @@ void server_tier_deinit(struct server *server) {
     return;
   tier->on = false;
   dispatch_set_fleet(&server->dispatch, NULL);
-  fleet_queue_deinit(&tier->fleet.queue); /* counts what it drops */
-  count(server);
   fleet_deinit(&tier->fleet);
   tier_io_free(tier->io);
 }

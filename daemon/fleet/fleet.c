@@ -48,6 +48,9 @@ int fleet_init(struct fleet *fleet, const struct fleet_config *config) {
   }
   fleet->queue.passed = fill_written;
   fleet->queue.arg = fleet;
+  if (config->totals == NULL)
+    fleet->config.totals = &fleet->own_totals;
+  fleet->queue.totals = fleet->config.totals;
   fleet_set_options(fleet, &config->options);
   config->clears->refreshed = fleet_refreshed;
   config->clears->refreshed_arg = fleet;
@@ -223,6 +226,7 @@ void fleet_put(struct fleet *fleet, const struct namespace *ns, uint64_t digest,
   }
   if (version >= FLEET_CLEARS_LOCAL) {
     fleet->counts.dropped_cleared++; /* no node would read it under this version */
+    fleet->config.totals->dropped++;
     return;
   }
   struct fleet_write_request request = {.hash = &hash,

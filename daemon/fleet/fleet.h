@@ -71,13 +71,14 @@ struct fleet_config {
   struct lease_client *client;
   struct fleet_io *io;
   struct fleet_clears *clears;
-  struct fc_str prefix; /* valid (fleet_prefix_valid); outlives the fleet */
-  uint64_t node;        /* random, not 0: names this node in leases and values */
-  uint64_t seed;        /* of the jitter */
-  bool reads, writes;   /* --tier-mode. A node without `writes` takes no leases */
-  uint64_t lease_ns;    /* of a fleet lease that is not renewed */
-  size_t queue_bytes;   /* bound of the write queue */
-  uint32_t max_fills;   /* at most FLEET_FILLS_MAX are used */
+  struct tier_totals *totals; /* of the cache: raised with the counts; NULL: none */
+  struct fc_str prefix;       /* valid (fleet_prefix_valid); outlives the fleet */
+  uint64_t node;              /* random, not 0: names this node in leases and values */
+  uint64_t seed;              /* of the jitter */
+  bool reads, writes;         /* --tier-mode. A node without `writes` takes no leases */
+  uint64_t lease_ns;          /* of a fleet lease that is not renewed */
+  size_t queue_bytes;         /* bound of the write queue */
+  uint32_t max_fills;         /* at most FLEET_FILLS_MAX are used */
   struct fleet_options options;
   /* Whether the namespace uses the tier (--tier-namespaces). NULL: all. */
   bool (*selects)(void *arg, const struct namespace *ns);
@@ -91,6 +92,7 @@ struct fleet_config {
 struct fleet {
   struct fleet_config config;
   struct fleet_counts counts;
+  struct tier_totals own_totals; /* if the config has none */
   struct fleet_queue queue;
   struct fleet_own own;
   bool stopping;

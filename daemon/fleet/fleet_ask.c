@@ -23,6 +23,11 @@ static void fail(struct fleet_fill *fill, uint64_t now_ns) {
 
 /* ---- the value ---- */
 
+static void count_bad(struct fleet *fleet, uint64_t n) {
+  fleet->counts.bad_values += n;
+  fleet->config.totals->bad_values += n;
+}
+
 static void read_done(struct fleet_op *op, const struct fleet_reply *reply, uint64_t now_ns);
 
 static bool submit_read(struct fleet_fill *fill, uint64_t now_ns) {
@@ -63,7 +68,7 @@ static void read_done(struct fleet_op *op, const struct fleet_reply *reply, uint
   if (!fill_landed(fill))
     return;
   check_eq(fill->state, FILL_ASKING);
-  fill->fleet->counts.bad_values += reply->status == FLEET_WRONG;
+  count_bad(fill->fleet, reply->status == FLEET_WRONG);
   if (reply->status != FLEET_OK && reply->status != FLEET_NONE && reply->status != FLEET_WRONG)
     fail(fill, now_ns);
   else if (!fill->version_known)
@@ -124,6 +129,7 @@ static enum fill_found store_value(struct fleet_fill *fill, const struct fleet_v
     return FILL_NO_ROOM;
   }
   fleet->counts.found++;
+  config->totals->hits++;
   if (fill->state == FILL_REMOTE)
     fleet_polls_end(&fill->polls, &fleet->pace, value->compute_ns, now_ns);
   return FILL_STORED;
@@ -143,7 +149,7 @@ static void take_bad(struct fleet_fill *fill, const void *data, size_t size) {
   uint32_t head = size < FLEET_VALUE_HEAD ? (uint32_t)size : FLEET_VALUE_HEAD;
   if (fill->seen_size == head && memcmp(fill->seen, data, head) == 0)
     return;
-  fill->fleet->counts.bad_values++;
+  count_bad(fill->fleet, 1);
   fill->seen_size = head;
   memcpy(fill->seen, data, head);
 }
@@ -181,6 +187,7 @@ enum fill_found fill_take(struct fleet_fill *fill, const void *data, size_t size
 static void missed(struct fleet_fill *fill, uint64_t now_ns) {
   struct fleet *fleet = fill->fleet;
   fleet->counts.missed++;
+  fleet->config.totals->misses++;
   if (!fleet->config.writes || fill->is_late || fleet->stopping)
     fill_finish(fill, now_ns);
   else

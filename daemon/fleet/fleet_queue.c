@@ -119,9 +119,16 @@ static void discard(struct fleet_write *write) {
   free(write);
 }
 
+/* Counts a dropped write under its cause. */
+static void count_dropped(struct fleet_queue *queue, uint64_t *count) {
+  (*count)++;
+  if (queue->totals != NULL)
+    queue->totals->dropped++;
+}
+
 /* The tier does not get the value: from now on it may have an older one than this node. */
 static void drop(struct fleet_write *write, uint64_t *count, uint64_t now_ns) {
-  (*count)++;
+  count_dropped(write->queue, count);
   fleet_own_mark(write->queue->own, &write->hash, write->version);
   pass(write, now_ns);
   discard(write);
@@ -184,7 +191,7 @@ bool fleet_queue_add(struct fleet_queue *queue, const struct fleet_write_request
   }
   struct fleet_write *write = make(queue, &wanted, now_ns);
   if (write == NULL) {
-    queue->counts->dropped_full++;
+    count_dropped(queue, &queue->counts->dropped_full);
     fleet_own_mark(queue->own, wanted.hash, wanted.value.version);
     if (wanted.owner != NULL && wanted.owner != request->owner && queue->passed != NULL)
       queue->passed(queue->arg, wanted.owner, now_ns);
@@ -220,15 +227,21 @@ static void retry(struct fleet_write *write, uint64_t now_ns) {
 }
 
 static void succeeded(struct fleet_write *write) {
-  write->queue->counts->published++;
+  struct fleet_queue *queue = write->queue;
+  queue->counts->published++;
+  if (queue->totals != NULL)
+    queue->totals->writes++;
   discard(write);
 }
 
 /* `mark`: the tier has, or may have, an older value than this node. */
 static void refused(struct fleet_write *write, bool mark) {
-  write->queue->counts->refused++;
+  struct fleet_queue *queue = write->queue;
+  queue->counts->refused++;
+  if (queue->totals != NULL)
+    queue->totals->kept++;
   if (mark)
-    fleet_own_mark(write->queue->own, &write->hash, write->version);
+    fleet_own_mark(queue->own, &write->hash, write->version);
   discard(write);
 }
 
@@ -402,7 +415,7 @@ void fleet_queue_deinit(struct fleet_queue *queue) {
       if (lists[i] == &queue->flying)
         fleet_io_cancel(queue->io, &write->op);
       unlist(write);
-      queue->counts->dropped_stop++;
+      count_dropped(queue, &queue->counts->dropped_stop);
       discard(write);
     }
   check_eq(queue->n, 0);

@@ -22,6 +22,7 @@
 #include "daemon/fleet/fleet_key.h"
 #include "daemon/fleet/fleet_own.h"
 #include "daemon/fleet/fleet_value.h"
+#include "daemon/store/totals.h"
 
 #define FLEET_QUEUE_IN_FLIGHT 64u
 #define FLEET_QUEUE_IN_FLIGHT_BYTES (1u << 20) /* one write may exceed it */
@@ -43,6 +44,7 @@ struct fleet_queue {
    * replies. NULL: none. */
   void (*passed)(void *arg, void *owner, uint64_t now_ns);
   void *arg;
+  struct tier_totals *totals; /* of the cache, borrowed: raised with the counts; NULL: none */
 
   /* read by all */
   uint32_t n;

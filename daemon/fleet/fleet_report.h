@@ -1,8 +1,8 @@
 /* fleet_report.h - what the daemon reports of its tier: for the stats, and for `fcachectl tier`.
  *
- * Plain data without functions. daemon/fleet fills in the part of the fleet, daemon/tier that of
- * the tier servers. requests/ reads both through the pointers of struct tier_source, as it reads
- * the memory through memory_report. Texts are borrowed from their owner: valid until the next turn
+ * Plain data. daemon/fleet fills in the part of the fleet, daemon/tier that of the tier servers.
+ * requests/ reads both through the pointers of struct tier_source, as it reads the memory through
+ * memory_report. Texts are borrowed from their owner: valid until the next turn
  * of the loop. No text has a secret: a URL has no password. Times are CLOCK_MONOTONIC in ns,
  * durations are in ns. Counters count from the start of the daemon. */
 #ifndef FC_DAEMON_FLEET_REPORT_H
@@ -31,7 +31,8 @@ enum tier_fill {
 enum tier_drop {
   TIER_DROP_FULL,    /* the queue had no room */
   TIER_DROP_OLD,     /* it was in the queue for --tier-queue-age */
-  TIER_DROP_REFUSED, /* the tier server refused it: no memory, read-only, no permission */
+  TIER_DROP_REFUSED, /* so, and the tier refused the last attempt with an error */
+  TIER_DROP_CLEARED, /* the tier has not acknowledged a clear of the key */
   TIER_DROP_STOP,    /* the daemon stopped before */
   TIER_DROPS,
 };
@@ -44,7 +45,7 @@ struct tier_report {
   const char *prefix;     /* --tier-prefix */
   const char *namespaces; /* --tier-namespaces */
 
-  const char *id;         /* of the tier, equal on all nodes that share it; "": not known yet */
+  char id[17];            /* of the tier, equal on all nodes that share it; "": not known yet */
   uint64_t clear_version; /* the latest that this node has applied */
 
   uint64_t fills[TIER_FILLS]; /* now, by state */
@@ -66,10 +67,14 @@ struct tier_report {
   uint64_t drops[TIER_DROPS]; /* of tier_totals.dropped */
 };
 
+struct fleet;
+/* Fills in what the fleet knows: all but the configuration. *report is zero before. */
+void fleet_report(const struct fleet *fleet, uint64_t now_ns, struct tier_report *report);
+
 /* One breaker of a tier server. */
 struct tier_breaker_report {
   enum breaker_state state;
-  uint64_t since_ns; /* the time of its last change */
+  uint64_t since_ns; /* the time of its last change; 0: none since the start of the daemon */
   const char *error; /* what opened it last, also after it has closed; "": it was never open */
 };
 

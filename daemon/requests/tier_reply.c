@@ -48,6 +48,7 @@ static void set_tier(struct fc_tier_entry *entry, const struct tier_report *repo
       .dropped_full = report->drops[TIER_DROP_FULL],
       .dropped_old = report->drops[TIER_DROP_OLD],
       .dropped_refused = report->drops[TIER_DROP_REFUSED],
+      .dropped_cleared = report->drops[TIER_DROP_CLEARED],
       .dropped_stop = report->drops[TIER_DROP_STOP],
   };
 }
@@ -63,17 +64,18 @@ static void set_totals(struct fc_tier_entry *entry, const struct dispatch *dispa
 }
 
 static void set_class(struct fc_tier_class *to, const struct tier_server_report *server,
-                      enum tier_class class, uint64_t now_ns) {
+                      enum tier_class class, const struct call *call) {
   const struct tier_breaker_report *breaker = &server->breakers[class];
   to->state = text_of(breaker_state_text(breaker->state));
-  to->since_ns = page_since(now_ns, breaker->since_ns);
+  to->since_ns = page_since(call->start_ns,
+                            breaker->since_ns > 0 ? breaker->since_ns : call->dispatch->started_ns);
   to->error = text_of(breaker->error);
   if (server->latencies[class] != NULL)
     to->times = *server->latencies[class];
 }
 
-static void add_server(struct page *page, const struct tier_server_report *server,
-                       uint64_t now_ns) {
+static void add_server(const struct call *call, struct page *page,
+                       const struct tier_server_report *server) {
   struct fc_tier_server_entry entry = {
       .address = text_of(server->address),
       .role = text_of(server->role),
@@ -89,22 +91,23 @@ static void add_server(struct page *page, const struct tier_server_report *serve
       .reconnects = server->reconnects,
       .redirects = server->redirects,
   };
-  set_class(&entry.read, server, TIER_READS, now_ns);
-  set_class(&entry.write, server, TIER_WRITES, now_ns);
+  set_class(&entry.read, server, TIER_READS, call);
+  set_class(&entry.write, server, TIER_WRITES, call);
   (void)fc_encode_tier_server_entry(&page->items, &entry); /* page_send checks `failed` */
   page->last = server->serial;
   page->n++;
 }
 
 /* Adds servers until the page is full. Returns true if more follow. */
-static bool add_servers(struct page *page, const struct tier_source *source, uint64_t now_ns) {
+static bool add_servers(const struct call *call, struct page *page) {
+  const struct tier_source *source = &call->dispatch->tier;
   for (;;) {
     struct tier_server_report server = {0};
     if (!source->next_server(source->arg, page->last, &server))
       return false;
     if (page_is_full(page))
       return true;
-    add_server(page, &server, now_ns);
+    add_server(call, page, &server);
   }
 }
 
@@ -134,7 +137,7 @@ enum dispatch_result handle_tier(const struct call *call, const struct fc_tier_r
     source->report(source->arg, call->start_ns, &report);
     set_tier(&reply.tier, &report);
     set_totals(&reply.tier, call->dispatch);
-    more = add_servers(&page, source, call->start_ns);
+    more = add_servers(call, &page);
   }
   return reply_page(call, &page, &reply, more);
 }

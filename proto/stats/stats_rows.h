@@ -245,8 +245,8 @@
   ROW(tier_writes_kept, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                      \
       "Values that the tier did not store, because it had one of another node.")                   \
   ROW(tier_writes_dropped, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                   \
-      "Writes that the tier never got: the queue was full, they were in it for too long, the "     \
-      "tier refused them, or the daemon stopped.")                                                 \
+      "Writes that the tier never got: the queue was full, they were in it for too long, their "   \
+      "key was cleared, or the daemon stopped.")                                                   \
   ROW(tier_queue_entries, NONE, GAUGE, DAEMON, "0.1.0",                                            \
       "Writes now that the tier has not acknowledged yet.")                                        \
   ROW(tier_queue_bytes, BYTES, GAUGE, DAEMON, "0.1.0", "Memory of tier_queue_entries.")            \

@@ -630,6 +630,7 @@
   FIELD(dropped_full, u64, &m->dropped_full)                                                       \
   FIELD(dropped_old, u64, &m->dropped_old)                                                         \
   FIELD(dropped_refused, u64, &m->dropped_refused)                                                 \
+  FIELD(dropped_cleared, u64, &m->dropped_cleared)                                                 \
   FIELD(dropped_stop, u64, &m->dropped_stop)
 
 #define FC_TIER_CLASS_ROW_FIELDS                                                                   \

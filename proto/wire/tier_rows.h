@@ -24,7 +24,7 @@ struct fc_tier_entry {
   uint64_t leases, leases_lost;        /* fleet leases of this node; those that it lost */
   uint64_t clears_learned;
   uint64_t writes, kept; /* values that the tier stored; that it did not, as it had one */
-  uint64_t dropped_full, dropped_old, dropped_refused, dropped_stop;
+  uint64_t dropped_full, dropped_old, dropped_refused, dropped_cleared, dropped_stop;
 };
 
 /* The breaker for one class of operations, and their times. */

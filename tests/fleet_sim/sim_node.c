@@ -179,8 +179,7 @@ void sim_node_stop(struct sim_node *node) {
   uint64_t now_ns = sim->clock.now_ns;
   sim->results.timeouts += node->links.timeouts;
   sim->results.openings += node->links.openings;
-  sim->results.dropped +=
-      counts->dropped_full + counts->dropped_age + counts->dropped_refused + counts->dropped_stop;
+  sim->results.dropped += counts->dropped_full + counts->dropped_age + counts->dropped_stop;
   fleet_check(&node->fleet);
   leases_check(&node->leases);
   for (uint32_t i = 0; i < sim->params.workers; i++) {

@@ -381,7 +381,7 @@ static const struct {
       .list = {.n = 2, .at = two_settings, .size = sizeof two_settings - 1}}},
     {"tier_reply",
      "[92, 40, [\"redis://a:1\", \"read-write\", \"p:\", \"*\", \"f0\", 1, 2, 3, 4, 5, 6, 7, 8, 9, "
-     "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30], "
+     "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31], "
      "\"cursor\", "
      "[[\"a:1\", \"primary\", 5461, true, 2, [\"closed\", 10, \"\", 300, 256, [5, 1, 32, 2]], "
      "[\"open\", 20, \"OOM\", 0, 0, []], 10, 6, 3, 4, 0, 1, 2, 7]]]",
@@ -421,11 +421,12 @@ static const struct {
                 .dropped_full = 27,
                 .dropped_old = 28,
                 .dropped_refused = 29,
-                .dropped_stop = 30},
+                .dropped_cleared = 30,
+                .dropped_stop = 31},
                {BYTES("cursor"), 6, 1, one_tier_server, sizeof one_tier_server - 1}}}},
     {"no_tier",
      "[92, 41, [\"\", \"\", \"\", \"\", \"\", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
-     "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], \"\", []]",
+     "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], \"\", []]",
      {.type = FC_REPLY | FC_TIER, .id = 41, .tier.servers = {BYTES(""), 0, 0, one_tier_server, 0}}},
     {"watching",
      "[88, 33, 1048576]",

@@ -9,7 +9,7 @@ void scripted_tier_init(struct scripted_tier *tier) {
   tier->report.mode = "read-write";
   tier->report.prefix = "fcached:";
   tier->report.namespaces = "*";
-  tier->report.id = "f00d";
+  (void)snprintf(tier->report.id, sizeof tier->report.id, "f00d"); /* fits */
   tier->server.role = "single";
   for (int class = 0; class < TIER_CLASSES; class ++)
     tier->server.breakers[class].error = "";

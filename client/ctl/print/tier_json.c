@@ -19,8 +19,9 @@ static json_t *queue(const struct fc_tier_entry *is) {
 }
 
 static json_t *dropped(const struct fc_tier_entry *is) {
-  return json_pack("{s:o, s:o, s:o, s:o}", "full", COUNT(dropped_full), "old", COUNT(dropped_old),
-                   "refused", COUNT(dropped_refused), "stop", COUNT(dropped_stop));
+  return json_pack("{s:o, s:o, s:o, s:o, s:o}", "full", COUNT(dropped_full), "old",
+                   COUNT(dropped_old), "refused", COUNT(dropped_refused), "cleared",
+                   COUNT(dropped_cleared), "stop", COUNT(dropped_stop));
 }
 
 static json_t *fleet(const struct tier_reading *reading, json_t *servers) {

@@ -62,6 +62,11 @@ void tier_reading_add_server(void *arg, const struct fc_tier_server_entry *serve
   copy(to->errors[1], sizeof to->errors[1], server->write.error);
 }
 
+uint64_t tier_reading_dropped(const struct fc_tier_entry *tier) {
+  return tier->dropped_full + tier->dropped_old + tier->dropped_refused + tier->dropped_cleared +
+         tier->dropped_stop;
+}
+
 int tier_reading_fetch(struct admin *admin, struct tier_reading *reading) {
   const struct admin_tier_calls calls = {tier_reading_set_tier, tier_reading_add_server, reading};
 

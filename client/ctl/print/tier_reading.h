@@ -34,6 +34,9 @@ void tier_reading_deinit(struct tier_reading *reading); /* idempotent */
 /* Reads the tier into an empty reading. Returns 0 or a code, as admin_tier. */
 int tier_reading_fetch(struct admin *admin, struct tier_reading *reading);
 
+/* Returns the writes that were dropped for any cause. */
+uint64_t tier_reading_dropped(const struct fc_tier_entry *tier);
+
 /* Callbacks of admin_tier. `arg` is the reading. */
 void tier_reading_set_tier(void *arg, const struct fc_tier_entry *tier);
 void tier_reading_add_server(void *arg, const struct fc_tier_server_entry *server);

@@ -70,8 +70,8 @@ static void add_leases(struct table *table, const struct fc_tier_entry *is) {
 }
 
 static void add_writes(struct table *table, const struct fc_tier_entry *is) {
-  char texts[5][UNITS_SIZE], line[LINE_SIZE];
-  uint64_t dropped = is->dropped_full + is->dropped_old + is->dropped_refused + is->dropped_stop;
+  char texts[6][UNITS_SIZE], line[LINE_SIZE];
+  uint64_t dropped = tier_reading_dropped(is);
 
   (void)snprintf(line, sizeof line, "%s stored, %s already present", COUNT(0, writes),
                  COUNT(1, kept));
@@ -83,12 +83,13 @@ static void add_writes(struct table *table, const struct fc_tier_entry *is) {
     (void)snprintf(line + used, sizeof line - (size_t)used, ", oldest %s",
                    units_ns(is->queue_age_ns, texts[2]));
   add_line(table, "  queue", line);
-  used = snprintf(line, sizeof line, "%s", units_count(dropped, texts[0]));
-  if (dropped > 0)
-    (void)snprintf(line + used, sizeof line - (size_t)used,
-                   ": %s queue full, %s too old, %s refused, %s at the stop",
-                   COUNT(1, dropped_full), COUNT(2, dropped_old), COUNT(3, dropped_refused),
-                   COUNT(4, dropped_stop));
+  if (dropped == 0)
+    (void)snprintf(line, sizeof line, "0");
+  else
+    (void)snprintf(line, sizeof line,
+                   "%s: %s no room, %s old, %s refused, %s cleared, %s at the stop",
+                   units_count(dropped, texts[0]), COUNT(1, dropped_full), COUNT(2, dropped_old),
+                   COUNT(3, dropped_refused), COUNT(4, dropped_cleared), COUNT(5, dropped_stop));
   add_line(table, "  dropped", line);
 }
 

@@ -21,10 +21,6 @@ void tier_watch_print_header(FILE *out) {
   print(out, names);
 }
 
-static uint64_t dropped(const struct fc_tier_entry *is) {
-  return is->dropped_full + is->dropped_old + is->dropped_refused + is->dropped_stop;
-}
-
 static void per_second(uint64_t before, uint64_t now, double seconds, char text[UNITS_SIZE]) {
   if (now >= before && seconds > 0)
     (void)units_count((uint64_t)((double)(now - before) / seconds + 0.5), text);
@@ -79,7 +75,7 @@ void tier_watch_print_line(FILE *out, const struct tier_reading *before,
   per_second(was->hits, is->hits, seconds, texts[1]);
   per_second(was->misses, is->misses, seconds, texts[2]);
   per_second(was->writes, is->writes, seconds, texts[3]);
-  per_second(dropped(was), dropped(is), seconds, texts[4]);
+  per_second(tier_reading_dropped(was), tier_reading_dropped(is), seconds, texts[4]);
   (void)units_count(is->remote, texts[5]);
   (void)units_count(is->offered + is->held, texts[6]);
   (void)units_count(is->queue_entries, texts[7]);
