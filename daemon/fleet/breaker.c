@@ -14,12 +14,12 @@ static uint64_t later(uint64_t a_ns, uint64_t b_ns) {
   return a_ns > b_ns ? a_ns : b_ns;
 }
 
-/* Returns the time less up to a quarter (xorshift64). */
+/* Returns the time less up to a half (xorshift64). */
 static uint64_t jittered(struct breaker *breaker, uint64_t time_ns) {
   breaker->random ^= breaker->random << 13;
   breaker->random ^= breaker->random >> 7;
   breaker->random ^= breaker->random << 17;
-  return time_ns - (breaker->random >> 16) % (time_ns / 4);
+  return time_ns - (breaker->random >> 16) % (time_ns / 2);
 }
 
 static void double_interval(struct breaker *breaker) {
@@ -32,7 +32,7 @@ static void double_interval(struct breaker *breaker) {
 static void set_state(struct breaker *breaker, enum breaker_state state) {
   breaker->state = state;
   breaker->permit++;
-  breaker->errors = breaker->probes_ok = breaker->trials = breaker->trials_ok = 0;
+  breaker->errors = breaker->trials = breaker->trials_ok = 0;
 }
 
 static void reopen(struct breaker *breaker, uint64_t interval_ns, uint64_t now_ns) {
@@ -134,10 +134,6 @@ bool breaker_probe_due(struct breaker *breaker, uint64_t now_ns) {
 bool breaker_probe_succeeded(struct breaker *breaker, uint64_t now_ns) {
   assert(breaker->probing && breaker->state == BREAKER_OPEN);
   breaker->probing = false;
-  breaker->probe_ns = now_ns + BREAKER_PROBE_GAP_NS;
-  uint32_t wanted = 1 + breaker->strikes;
-  if (++breaker->probes_ok < (wanted < BREAKER_PROBES_MAX ? wanted : BREAKER_PROBES_MAX))
-    return false;
   if (breaker->strikes == 0) {
     set_closed(breaker, now_ns);
     return true;
@@ -150,7 +146,6 @@ bool breaker_probe_succeeded(struct breaker *breaker, uint64_t now_ns) {
 void breaker_probe_failed(struct breaker *breaker, enum breaker_cause cause, uint64_t now_ns) {
   assert(breaker->probing && breaker->state == BREAKER_OPEN);
   breaker->probing = false;
-  breaker->probes_ok = 0;
   breaker->cause = cause;
   double_interval(breaker);
   breaker->probe_ns = later(breaker->probe_since_ns + jittered(breaker, breaker->interval_ns),

@@ -9,7 +9,7 @@
  *              opens the breaker at once, so that a hung server costs one deadline. Error replies
  *              cost nothing, so BREAKER_ERRORS_MAX of them in a row open it.
  *   open       No request is admitted. Probes are sent, one at a time, with back-off and jitter.
- *   half-open  Follows the probes if the breaker opened again soon after it had closed. A probe may
+ *   half-open  Follows the probe if the breaker opened again soon after it had closed. A probe may
  *              succeed on a server that fails requests. So a few requests are admitted, and more
  *              with each that succeeds, as TCP starts slowly. Enough successes close the breaker.
  *              One failure opens it.
@@ -44,18 +44,18 @@
  * longer. A probe costs the server as much as a request. */
 #define BREAKER_PROBE_FIRST_NS UINT64_C(100000000)
 /* The most between the beginnings of two probes. The back-off doubles up to it, and the jitter
- * takes away up to a quarter, so that the nodes of a fleet do not probe together. With the probes
- * and requests that follow, a second is kept even if each takes 40 ms. */
-#define BREAKER_PROBE_MAX_NS UINT64_C(300000000)
-/* From the end of a probe to the next: after success, and at least after failure. */
+ * takes away up to a half. With the requests that follow, a second is kept even if each takes 40
+ * ms. Large fleets need both (docs/decisions/0105): 10,000 nodes with a quarter of 300 ms probed
+ * together in bursts, which filled a server so much that all probes came too late. */
+#define BREAKER_PROBE_MAX_NS UINT64_C(600000000)
+/* At least from the end of a probe to the next. */
 #define BREAKER_PROBE_GAP_NS UINT64_C(50000000)
 
-/* An opening within this time of the last closing counts as a strike. Without strikes one probe
- * closes the breaker. With n, 1 + n probes in a row (3 at most) make it half-open. Then 8^n
- * successful requests close it, or fewer that take this time. */
+/* An opening within this time of the last closing counts as a strike. A probe closes a breaker
+ * without strikes. It makes one with n strikes half-open. Then 8^n successful requests close it, or
+ * fewer that take this time. */
 #define BREAKER_STABLE_NS UINT64_C(10000000000)
 #define BREAKER_STRIKES_MAX 3u
-#define BREAKER_PROBES_MAX 3u
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
@@ -79,7 +79,6 @@ struct breaker {
   bool probing;                   /* a probe is in flight */
   uint32_t errors;                /* closed: error replies in a row */
   uint32_t strikes;               /* openings soon after a closing, in a row */
-  uint32_t probes_ok;             /* open: in a row */
   uint32_t trials, trials_ok;     /* half-open: in flight, and successful */
   uint64_t openings, refused, probes; /* counts for statistics */
 };
@@ -105,6 +104,12 @@ uint64_t breaker_next_ns(const struct breaker *breaker);
 
 /* Returns true if the caller must send a probe now, and takes it as in flight. */
 bool breaker_probe_due(struct breaker *breaker, uint64_t now_ns);
+
+/* Returns whether the probes of the server's breaker for reads do for writes, too. Its connection
+ * failed, and both use one. The caller then sends no probe for writes: half of the probes. */
+static inline bool breaker_probes_for_both(const struct breaker *reads) {
+  return reads->state == BREAKER_OPEN && reads->cause != BREAKER_ERROR;
+}
 
 /* The probe in flight succeeded. Returns true if this closed the breaker. */
 bool breaker_probe_succeeded(struct breaker *breaker, uint64_t now_ns);

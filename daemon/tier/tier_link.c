@@ -90,6 +90,17 @@ static void note_change(struct tier_link *link, enum fleet_op_class class,
   tier_io_schedule(link->tier); /* to log it, and to give back what waits */
 }
 
+static uint64_t next_probe_ns(const struct tier_link *link, enum fleet_op_class class) {
+  bool other = class == FLEET_WRITES && breaker_probes_for_both(&link->breakers[FLEET_READS]);
+  return other ? UINT64_MAX : breaker_next_ns(&link->breakers[class]);
+}
+
+/* The end of one breaker's probes may begin the other's. */
+static void wake_for_probes(struct tier_link *link) {
+  for (enum fleet_op_class class = 0; class < FLEET_OP_CLASSES; class ++)
+    tier_io_wake_at(link->tier, next_probe_ns(link, class));
+}
+
 void tier_link_succeeded(struct tier_link *link, enum fleet_op_class class, uint64_t permit,
                          uint64_t now_ns) {
   struct breaker *breaker = &link->breakers[class];
@@ -99,7 +110,7 @@ void tier_link_succeeded(struct tier_link *link, enum fleet_op_class class, uint
   else if (breaker->probing)
     (void)breaker_probe_succeeded(breaker, now_ns);
   note_change(link, class, before, NULL, now_ns);
-  tier_io_wake_at(link->tier, breaker_next_ns(breaker));
+  wake_for_probes(link);
 }
 
 /* A permit of 0 is that of a probe. */
@@ -112,7 +123,7 @@ void tier_link_failed(struct tier_link *link, enum fleet_op_class class, uint64_
   else if (breaker->probing)
     breaker_probe_failed(breaker, cause, now_ns);
   note_change(link, class, before, text, now_ns);
-  tier_io_wake_at(link->tier, breaker_next_ns(breaker));
+  wake_for_probes(link);
 }
 
 void tier_link_log_state(struct tier_link *link, uint64_t now_ns) {
@@ -313,8 +324,8 @@ static uint64_t earliest_due_ns(const struct tier_link *link) {
 
 uint64_t tier_link_next_ns(const struct tier_link *link) {
   uint64_t next = earliest_due_ns(link);
-  for (size_t i = 0; i < FLEET_OP_CLASSES; i++) {
-    uint64_t probe = breaker_next_ns(&link->breakers[i]);
+  for (enum fleet_op_class i = 0; i < FLEET_OP_CLASSES; i++) {
+    uint64_t probe = next_probe_ns(link, i);
     next = probe < next ? probe : next;
   }
   return next;
@@ -335,9 +346,8 @@ static void expire_connection(struct tier_link *link, uint64_t now_ns) {
 void tier_link_expire(struct tier_link *link, uint64_t now_ns) {
   if (earliest_due_ns(link) <= now_ns)
     expire_connection(link, now_ns);
-  for (size_t i = 0; i < FLEET_OP_CLASSES; i++)
-    if (breaker_next_ns(&link->breakers[i]) <= now_ns &&
-        breaker_probe_due(&link->breakers[i], now_ns)) {
+  for (enum fleet_op_class i = 0; i < FLEET_OP_CLASSES; i++)
+    if (next_probe_ns(link, i) <= now_ns && breaker_probe_due(&link->breakers[i], now_ns)) {
       link->probe_wanted[i] = true;
       tier_io_schedule(link->tier);
     }

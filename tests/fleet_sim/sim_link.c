@@ -11,10 +11,15 @@ static uint64_t now_of(const struct sim_link *link) {
 
 /* ---- the timer ---- */
 
+static uint64_t next_probe_ns(const struct sim_link *link, uint32_t class) {
+  bool other = class == FLEET_WRITES && breaker_probes_for_both(&link->breakers[FLEET_READS]);
+  return other ? UINT64_MAX : breaker_next_ns(&link->breakers[class]);
+}
+
 static uint64_t next_ns(const struct sim_link *link) {
   uint64_t next_ns = link->flight_first == NULL ? UINT64_MAX : link->flight_first->deadline_ns;
   for (uint32_t i = 0; i < FLEET_OP_CLASSES; i++) {
-    uint64_t probe_ns = breaker_next_ns(&link->breakers[i]);
+    uint64_t probe_ns = next_probe_ns(link, i);
     next_ns = probe_ns < next_ns ? probe_ns : next_ns;
   }
   return next_ns;
@@ -139,6 +144,15 @@ static struct sim_command *land(struct sim_link *link) {
   return command;
 }
 
+/* The connection is that of all classes, so a server that hangs costs one deadline for all. */
+static void stop_all(struct sim_link *link, enum breaker_cause cause) {
+  for (uint32_t i = 0; i < FLEET_OP_CLASSES; i++) {
+    uint64_t permit = breaker_admit(&link->breakers[i]);
+    if (permit != 0)
+      link->links->openings += breaker_failed(&link->breakers[i], permit, cause, now_of(link));
+  }
+}
+
 /* Closes the connection. All that is in flight ends: the first with `status`, the others because
  * they shared its connection. */
 static void lose(struct sim_link *link, enum fleet_status status) {
@@ -147,6 +161,7 @@ static void lose(struct sim_link *link, enum fleet_status status) {
   link->life++;
   link->there_ns = link->back_ns = 0;
   link->flight_first = link->flight_last = NULL;
+  stop_all(link, status == FLEET_TIMEOUT ? BREAKER_TIMEOUT : BREAKER_LOST);
   for (struct sim_command *command = first, *next; command != NULL; command = next) {
     struct fleet_reply reply = {.status = status};
     next = command->next_in_flight;
@@ -182,7 +197,7 @@ static void fire(struct sim_event *event) {
   if (late)
     lose(link, FLEET_TIMEOUT);
   for (uint32_t i = 0; i < FLEET_OP_CLASSES; i++)
-    if (breaker_probe_due(&link->breakers[i], now_ns))
+    if (next_probe_ns(link, i) <= now_ns && breaker_probe_due(&link->breakers[i], now_ns))
       send_probe(link, (enum fleet_op_class)i);
   set_timer(link);
   if (late)
