@@ -54,6 +54,7 @@ size_t fleet_queue_bytes_max(size_t bytes_max) {
 int fleet_queue_init(struct fleet_queue *queue, struct fleet_io *io, struct fc_str prefix,
                      struct fleet_own *own, struct fleet_counts *counts, size_t bytes_max) {
   *queue = (struct fleet_queue){.bytes_max = bytes_max,
+                                .window = FLEET_QUEUE_IN_FLIGHT,
                                 .io = io,
                                 .prefix = prefix,
                                 .own = own,
@@ -303,6 +304,10 @@ static void done(struct fleet_op *op, const struct fleet_reply *reply, uint64_t 
   queue->n_flying--;
   queue->flying_bytes -= write->size;
   bool ended = reply->status == FLEET_OK || reply->status == FLEET_NONE;
+  if (!ended && reply->status != FLEET_WRONG)
+    queue->window = 1;
+  else if (queue->window < FLEET_QUEUE_IN_FLIGHT)
+    queue->window++;
   if (write->is_obsolete && !is_stored(write, reply)) {
     queue->counts->superseded++; /* the second write decides what the tier has */
     discard(write);
@@ -366,8 +371,7 @@ static void attempt(struct fleet_write *write, uint64_t now_ns) {
 }
 
 static bool has_window(const struct fleet_queue *queue) {
-  return queue->n_flying < FLEET_QUEUE_IN_FLIGHT &&
-         queue->flying_bytes < FLEET_QUEUE_IN_FLIGHT_BYTES;
+  return queue->n_flying < queue->window && queue->flying_bytes < FLEET_QUEUE_IN_FLIGHT_BYTES;
 }
 
 static struct fleet_write *next_due(const struct fleet_queue *queue, uint64_t now_ns) {

@@ -4,7 +4,8 @@
  * Bounded in bytes, with a copy of each value, and in age. A write that finds no room, or that the
  * tier did not take within queue->age_ns, is dropped: it is counted, and its key is marked as own.
  * A failed write is tried again every FLEET_QUEUE_RETRY_NS. At most FLEET_QUEUE_IN_FLIGHT writes
- * are in flight.
+ * are in flight. After a failure it is one, and one more with each success: the queues of a whole
+ * fleet must not meet a tier server at once that has just recovered.
  *
  *   keep_first   SET NX. If the tier has a value, the queue looks at its head. The write's own,
  * from an attempt whose reply was lost, is a success. A tombstone of a delete that the node knew at
@@ -58,7 +59,7 @@ struct fleet_queue {
   struct fleet_write_list waiting;  /* not tried yet, oldest first */
   struct fleet_write_list retrying; /* by the time of the next attempt */
   struct fleet_write_list flying;
-  uint32_t n_flying;
+  uint32_t n_flying, window; /* window: at most so many */
   size_t flying_bytes;
   struct fleet_write **buckets; /* owned; by hash */
 };

@@ -386,6 +386,27 @@ START_TEST(writes_in_flight_are_bounded) {
 }
 END_TEST
 
+/* One write at a time, then two, and so on up to the bound. */
+START_TEST(failed_write_next_writes_begin_slowly) {
+  char text[] = "value";
+  for (uint32_t key = 0; key < 500; key++)
+    (void)worker_put_key(first, key, text, true); /* all are stored */
+  fleet_tick(&a->fleet, world->now_ns);
+  fake_io_break(&a->io, world->now_ns);
+  for (uint32_t sent = 1; sent <= 2 * FLEET_QUEUE_IN_FLIGHT; sent *= 2) {
+    fleet_tick(&a->fleet, world->now_ns);
+    ck_assert_uint_eq(a->io.n, sent < FLEET_QUEUE_IN_FLIGHT ? sent : FLEET_QUEUE_IN_FLIGHT);
+    uint64_t published = a->fleet.counts.published;
+    for (; a->fleet.counts.published < published + sent; fake_io_step(&a->io, world->now_ns)) {
+      fake_io_flush(&a->io);
+      world->now_ns = fake_io_next_ns(&a->io);
+    }
+  }
+  world_run(world, 1000 * WORLD_MS);
+  ck_assert_uint_eq(a->fleet.counts.published, 500);
+}
+END_TEST
+
 static void tune_ttl(uint32_t node, struct fleet_config *config) {
   (void)node;
   config->options.ttl_ns = 100 * WORLD_MS;
@@ -432,6 +453,7 @@ int main(void) {
   tcase_add_test(tcase, write_past_age_is_dropped_and_key_is_own);
   tcase_add_test(tcase, queue_is_bounded_in_bytes);
   tcase_add_test(tcase, writes_in_flight_are_bounded);
+  tcase_add_test(tcase, failed_write_next_writes_begin_slowly);
   tcase_add_test(tcase, values_expire_after_ttl);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
