@@ -205,7 +205,7 @@ static void write_behind(struct fleet *fleet, struct fleet_fill *fill,
       request->owner = fill;
   }
   bool queued = fleet_queue_add(&fleet->queue, request, now_ns);
-  if (queued && request->owner != NULL)
+  if (queued && fill != NULL && request->owner == fill)
     fill->is_writing = true;
 }
 

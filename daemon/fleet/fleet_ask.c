@@ -314,8 +314,8 @@ void fleet_refreshed(void *arg, bool ok, uint64_t now_ns) {
 }
 
 void fleet_end_rounds(struct fleet *fleet) {
-  while (fleet->first_round != NULL) {
-    struct fleet_round *round = fleet->first_round;
+  for (struct fleet_round *round = fleet->first_round, *next; round != NULL; round = next) {
+    next = round->next;
     assert(round->first == NULL);
     fleet_io_cancel(fleet->config.io, &round->op);
     free_round(round);

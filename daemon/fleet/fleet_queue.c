@@ -411,17 +411,21 @@ uint64_t fleet_queue_oldest_ns(const struct fleet_queue *queue, uint64_t now_ns)
   return now_ns - oldest_ns;
 }
 
+static void drop_all(struct fleet_queue *queue, struct fleet_write_list *list) {
+  for (struct fleet_write *write = list->first, *next; write != NULL; write = next) {
+    next = write->next;
+    if (list == &queue->flying)
+      fleet_io_cancel(queue->io, &write->op);
+    unlist(write);
+    count_dropped(queue, &queue->counts->dropped_stop);
+    discard(write);
+  }
+}
+
 void fleet_queue_deinit(struct fleet_queue *queue) {
-  struct fleet_write_list *lists[] = {&queue->waiting, &queue->retrying, &queue->flying};
-  for (size_t i = 0; i < 3; i++)
-    while (lists[i]->first != NULL) {
-      struct fleet_write *write = lists[i]->first;
-      if (lists[i] == &queue->flying)
-        fleet_io_cancel(queue->io, &write->op);
-      unlist(write);
-      count_dropped(queue, &queue->counts->dropped_stop);
-      discard(write);
-    }
+  drop_all(queue, &queue->waiting);
+  drop_all(queue, &queue->retrying);
+  drop_all(queue, &queue->flying);
   check_eq(queue->n, 0);
   check_eq(queue->bytes, 0);
   free(queue->buckets);

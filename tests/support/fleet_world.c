@@ -187,11 +187,11 @@ static void acquire(struct world_worker *worker) {
             states[leases_acquire(&node->leases, &worker->leases, &request, node->world->now_ns)]);
 }
 
-void worker_get(struct world_worker *worker, uint32_t key_number) {
+void worker_get(struct world_worker *worker, uint32_t number) {
   struct world_node *node = worker->node;
-  struct fc_key key = world_key(key_number);
+  struct fc_key key = world_key(number);
   ck_assert_int_eq(worker->state, WORKER_IDLE);
-  worker->key = key_number;
+  worker->key = number;
   if (look(worker))
     return;
   enum fleet_answer answer = fleet_miss(&node->fleet, &worker->waiter, node->ns,
@@ -204,12 +204,12 @@ void worker_get(struct world_worker *worker, uint32_t key_number) {
     ck_assert(look(worker));
 }
 
-int worker_put_key(struct world_worker *worker, uint32_t key_number, const char *value,
+int worker_put_key(struct world_worker *worker, uint32_t number, const char *value,
                    bool keep_first) {
   struct world_node *node = worker->node;
-  struct fc_key key = world_key(key_number);
+  struct fc_key key = world_key(number);
   uint64_t now_ns = node->world->now_ns, digest = digest_of(node, &key);
-  bool computes = worker->state >= WORKER_COMPUTES && worker->key == key_number;
+  bool computes = worker->state >= WORKER_COMPUTES && worker->key == number;
   struct store_put_info info = {.compute_ns = 5 * WORLD_MS,
                                 .now_ns = now_ns,
                                 .keep_first = keep_first,

@@ -77,23 +77,24 @@ struct fleet_key world_name(const struct world_node *node, uint32_t number,
                             enum fleet_key_kind kind);
 
 /* The worker, which is idle, gets a key, and computes if it must. */
-void worker_get(struct world_worker *worker, uint32_t key);
+void worker_get(struct world_worker *worker, uint32_t number);
 
 /* The worker's computation has this value. Returns the outcome of store_put. */
 int worker_put(struct world_worker *worker, const char *value);
 /* The same for any key, at any time, with or without keep_first. */
-int worker_put_key(struct world_worker *worker, uint32_t key, const char *value, bool keep_first);
+int worker_put_key(struct world_worker *worker, uint32_t number, const char *value,
+                   bool keep_first);
 
 /* The worker's process ends: its leases go to the next. It is idle then. */
 void worker_die(struct world_worker *worker);
 
 /* Writes a value into the tier as another node does it. */
-void world_publish(struct world *world, uint32_t key, uint64_t version, const char *value,
+void world_publish(struct world *world, uint32_t number, uint64_t version, const char *text,
                    uint64_t stamp);
 /* Returns the text of the value that the tier has, or NULL. Static memory. */
-const char *world_published(struct world *world, uint32_t key, uint64_t version);
+const char *world_published(struct world *world, uint32_t number, uint64_t version);
 /* Returns whether the tier has a fleet lease of the key. */
-bool world_leased(struct world *world, uint32_t key, uint64_t version);
+bool world_leased(struct world *world, uint32_t number, uint64_t version);
 
 /* The node's clear table knows all clears up to this version: one of everything, as that of every
  * key. */
@@ -104,7 +105,7 @@ void world_hear_later_version(struct world_node *node);
 void world_refreshed(struct world_node *node, bool ok);
 
 /* Removes the entry of a key from the node's store, as an eviction does. */
-void world_evict(struct world_node *node, uint32_t key);
+void world_evict(struct world_node *node, uint32_t number);
 /* Clears the node's store and leases, as a clear does. */
 void world_clear(struct world_node *node);
 

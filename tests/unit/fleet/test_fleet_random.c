@@ -36,6 +36,7 @@ static uint64_t computed[KEYS]; /* puts by workers that computed */
 static char first_published[KEYS][64];
 
 static uint32_t below(uint32_t n) {
+  EXPECT(n > 0);
   random_state ^= random_state << 13;
   random_state ^= random_state >> 7;
   random_state ^= random_state << 17;
