@@ -35,7 +35,13 @@ static void tick(struct server *server) {
   struct client_clock clock = client_clock_now(); /* the wall clock may be set at any time */
   conns_note_turn(&server->conns, clock.now_ns);
   fleet_set_wall(&server->tier.fleet, clock.now_ns, clock.real_ns);
+  fleet_clears_tick(&server->tier.clears, clock.now_ns);
   fleet_tick(&server->tier.fleet, clock.now_ns);
+}
+
+static uint64_t next_tick_ns(const struct server_tier *tier) {
+  uint64_t fleet_ns = fleet_next_ns(&tier->fleet), clears_ns = fleet_clears_next_ns(&tier->clears);
+  return fleet_ns < clears_ns ? fleet_ns : clears_ns;
 }
 
 static void on_timer(void *arg) {
@@ -49,9 +55,9 @@ static void on_timer(void *arg) {
 static void on_turn(uv_prepare_t *turn) {
   struct server *server = turn->data;
   struct server_tier *tier = &server->tier;
-  if (fleet_next_ns(&tier->fleet) == 0)
+  if (next_tick_ns(tier) == 0)
     tick(server);
-  uint64_t next_ns = fleet_next_ns(&tier->fleet);
+  uint64_t next_ns = next_tick_ns(tier);
   if (next_ns < tier->timer_ns) {
     tier->timer_ns = next_ns;
     ticker_once(&tier->timer, next_ns);
@@ -115,6 +121,7 @@ static int start_fleet(struct server *server, const uint64_t random[2], struct e
   config.resume = resume;
   config.waits_due = waits_due;
   config.arg = server;
+  server_tier_clears_start(server, config.node, random[1]);
   int rc = fleet_init(&tier->fleet, &config);
   return rc == 0 ? 0 : error_text_set(error, rc, "no memory for the fleet");
 }
@@ -157,6 +164,7 @@ void server_tier_apply(struct server *server) {
     return;
   struct fleet_options live = live_options(server->options);
   fleet_set_options(&server->tier.fleet, &live);
+  server->tier.clears.config.deadline_ns = live.deadline_ns;
   tier_io_set_deadline(server->tier.io, live.deadline_ns);
 }
 
@@ -189,6 +197,7 @@ void server_tier_deinit(struct server *server) {
   tier->on = false;
   dispatch_set_fleet(&server->dispatch, NULL);
   fleet_deinit(&tier->fleet);
+  fleet_clears_deinit(&tier->clears);
   tier_io_free(tier->io);
 }
 
@@ -203,9 +212,12 @@ uint64_t server_tier_bytes_max(const struct options *options) {
   if (options->tier == NULL || tier_urls_parse(options->tier, &urls, &error) < 0)
     return 0;
   struct fleet_config sizes = sizes_of(options);
-  return fleet_bytes_max(&sizes) + tier_io_bytes_max(REPLY_BYTES(options->max_value), urls.tls);
+  return fleet_bytes_max(&sizes) + fleet_clears_bytes_max() +
+         tier_io_bytes_max(REPLY_BYTES(options->max_value), urls.tls);
 }
 
 uint64_t server_tier_bytes(const struct server *server) {
-  return server->tier.on ? fleet_bytes(&server->tier.fleet) : 0;
+  return server->tier.on
+             ? fleet_bytes(&server->tier.fleet) + fleet_clears_bytes(&server->tier.clears)
+             : 0;
 }

@@ -36,6 +36,9 @@ void server_tier_deinit(struct server *server);
 /* Sets the source of the reports for requests/ if the options have a tier. */
 void server_tier_source(struct server *server, struct tier_source *source);
 
+/* Begins the clears of the fleet, for the transport that was made: server_tier_clears.c. */
+void server_tier_clears_start(struct server *server, uint64_t node, uint64_t seed);
+
 /* Return the bound of the memory for a tier with these options, 0 without one, and what is used. */
 uint64_t server_tier_bytes_max(const struct options *options);
 uint64_t server_tier_bytes(const struct server *server);

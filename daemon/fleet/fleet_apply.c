@@ -14,6 +14,11 @@
 
 bool fleet_apply_add(struct fleet_clears *clears, char kind, uint64_t number, uint64_t tag,
                      uint64_t node, struct fc_str detail) {
+  if (clears->refresh.takes_table &&
+      clears->refresh.batch_size + FLEET_RECORD_MAX > FLEET_BATCH_BYTES_MAX) {
+    clears->refresh.batch_size = 0;
+    return fleet_apply_add_all(clears);
+  }
   size_t most = clears->refresh.batch_size + FLEET_RECORD_MAX;
   if (most > clears->refresh.batch_capacity) {
     size_t capacity = 2 * most;

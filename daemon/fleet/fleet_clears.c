@@ -27,6 +27,19 @@ void fleet_clears_init(struct fleet_clears *clears, const struct fleet_clears_co
   fleet_key_set_shared(&clears->manifests_key, config->prefix, "manifests");
 }
 
+/* A table and the one that takes its place, each with its index, the records of a refresh in memory
+ * that doubles, and the text of a merge. */
+size_t fleet_clears_bytes_max(void) {
+  return (size_t)2 * (FLEET_SCOPES_BYTES_MAX + FLEET_SCOPES_BYTES_MAX / 2) +
+         (size_t)2 * FLEET_BATCH_BYTES_MAX + FLEET_SCOPES_BYTES_MAX +
+         (size_t)4 * FLEET_STEPS_MAX * sizeof(struct fleet_step);
+}
+
+size_t fleet_clears_bytes(const struct fleet_clears *clears) {
+  return clears->scopes.bytes + clears->refresh.next.bytes + clears->refresh.batch_capacity +
+         clears->n_detached * sizeof(struct fleet_step);
+}
+
 void fleet_clears_deinit(struct fleet_clears *clears) {
   fleet_refresh_deinit(clears);
   fleet_steps_deinit(clears);

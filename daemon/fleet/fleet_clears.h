@@ -107,9 +107,9 @@ struct fleet_clears {
   /* private to the fleet_clear*.c */
   struct fleet_clears_config config;
   struct fleet_key hash_key, log_key, manifests_key;
-  struct tier_version own; /* of `newest`; as config.saved */
-  bool is_known;           /* the table has been read: of tier own.id */
-  bool had_deletes;        /* among the steps that this node knows */
+  struct tier_version own;      /* of `newest`; as config.saved */
+  bool is_known;                /* the table has been read: of tier own.id */
+  bool had_deletes;             /* among the steps that this node knows */
   struct fleet_scopes scopes;
   uint64_t random, locals;
   struct {
@@ -141,6 +141,10 @@ struct fleet_clears {
 
 /* `clears` is zero, but for `refreshed`. Takes what *config->saved has. */
 void fleet_clears_init(struct fleet_clears *clears, const struct fleet_clears_config *config);
+
+/* Return the most memory that the clears take, and what they take now. */
+size_t fleet_clears_bytes_max(void);
+size_t fleet_clears_bytes(const struct fleet_clears *clears);
 
 /* Cancels all operations and frees everything. No step is in use. Idempotent. */
 void fleet_clears_deinit(struct fleet_clears *clears);

@@ -79,6 +79,8 @@ void fleet_table_done(struct fleet_clears *clears, const struct fleet_reply *rep
 
 /* ---- fleet_apply.c ---- */
 
+#define FLEET_BATCH_BYTES_MAX (2u << 20) /* beyond it, a clear of all takes its place */
+
 /* Adds a record to the batch. Returns false without memory. */
 bool fleet_apply_add(struct fleet_clears *clears, char kind, uint64_t number, uint64_t tag,
                      uint64_t node, struct fc_str detail);

@@ -96,8 +96,10 @@ static void drop_covered(struct fleet_scopes *scopes, const struct fc_select *se
 }
 
 static bool add(struct fleet_scopes *scopes, const struct fleet_text *text, uint64_t version) {
-  struct fleet_scope_entry *entry =
-      scopes->n < FLEET_SCOPES_MAX && grow(scopes) ? malloc(sizeof *entry + text->size) : NULL;
+  struct fleet_scope_entry *entry = NULL;
+  size_t bytes = sizeof *entry + text->size + ALLOCATOR_OVERHEAD_BYTES;
+  if (scopes->bytes + bytes <= FLEET_SCOPES_BYTES_MAX && grow(scopes))
+    entry = malloc(sizeof *entry + text->size);
   if (entry == NULL)
     return false;
   *entry = (struct fleet_scope_entry){.version = version, .size = text->size};
@@ -105,7 +107,7 @@ static bool add(struct fleet_scopes *scopes, const struct fleet_text *text, uint
   (void)fleet_scope_decode((struct fc_str){entry->text, entry->size}, &entry->select); /* it is */
   scopes->entries[scopes->n] = entry;
   *bucket_of(scopes, (struct fc_str){entry->text, entry->size}) = ++scopes->n;
-  scopes->bytes += sizeof *entry + entry->size + ALLOCATOR_OVERHEAD_BYTES;
+  scopes->bytes += bytes;
   return true;
 }
 

@@ -1,16 +1,17 @@
 /* fleet_scopes.h - the clear table: the clear version of the last clear of each scope.
  *
  * A scope selects by namespace, view and op, each a name or any. The clear version of a key is the
- * largest version of the scopes that have it. The table has at most FLEET_SCOPES_MAX scopes. At
- * that bound, and without memory, a clear counts as one of all keys: that is safe, and costs
- * values. Zero is an empty table. Owns its memory. One thread. */
+ * largest version of the scopes that have it. The table is bounded in bytes. At the bound, and
+ * without memory, a clear counts as one of all keys: that is safe, and costs values. Zero is an
+ * empty table. Owns its memory. One thread. */
 #ifndef FC_DAEMON_FLEET_SCOPES_H
 #define FC_DAEMON_FLEET_SCOPES_H
 
 #include "daemon/fleet/fleet_records.h"
 
-/* The tier's script keeps its table below FLEET_SCOPES_FOLD (fleet_clear_scripts.h). */
-#define FLEET_SCOPES_MAX 16384u
+/* Of all scopes: about 12,000 with names of 20 bytes. The tier's script bounds their number before
+ * (fleet_clear_scripts.h). */
+#define FLEET_SCOPES_BYTES_MAX (2u << 20)
 
 struct fleet_scope_entry; /* a scope and its version */
 
