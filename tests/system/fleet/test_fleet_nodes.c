@@ -6,65 +6,26 @@
 #include <string.h>
 
 #include "tests/support/child_process.h"
-#include "tests/support/harness.h"
+#include "tests/support/fleet_nodes.h"
 #include "tests/support/library.h"
 #include "tests/support/service_manager.h"
-#include "tests/support/tier_server.h"
 
-#define SPACE "fleet"
-#define TIMEOUT_MS 30000u
 #define BATCH 100u
 #define VALUE "computed"
 
-struct board {
-  _Atomic uint32_t computes; /* begun */
-  _Atomic bool open;         /* the gate at which computations are held */
-};
-
-static struct tier_server server;
-static struct daemon nodes[2];
-static struct fcache *watches[2]; /* for stats */
-static struct board *board;
-
-static void start_node(unsigned i) {
-  harness_start(&nodes[i], "--tier", server.unix_url, "--tier-deadline", "20", "--tier-lease", "1",
-                NULL);
-  watches[i] = library_open(nodes[i].socket, SPACE, "watch", 0);
-}
-
-static void set_up(void) {
-  tier_server_start(&server, &(struct tier_server_config){.program = tier_any_program()});
-  board = child_shared(sizeof *board);
-  for (unsigned i = 0; i < 2; i++)
-    start_node(i);
-}
-
-static void tear_down(void) {
-  for (unsigned i = 0; i < 2; i++) {
-    fcache_close(watches[i]);
-    ck_assert_int_eq(harness_stop(&nodes[i]), 0);
-  }
-  tier_server_stop(&server);
-}
-
 /* ---- workers ---- */
-
-static bool is_open(void *unused) {
-  (void)unused;
-  return atomic_load(&board->open);
-}
 
 static int compute(void *arg, struct fcache_value *value) {
   (void)arg;
-  atomic_fetch_add(&board->computes, 1);
-  CHILD_EXPECT(harness_wait_until(is_open, NULL, TIMEOUT_MS));
+  CHILD_EXPECT(fleet_board_compute());
   return fcache_value_set(value, VALUE, sizeof VALUE);
 }
 
 /* In a child: gets the key of the test on the node whose daemon is `arg`. */
 static int look_up(void *arg) {
   const struct daemon *node = arg;
-  struct fcache *cache = library_open_in_child(node->socket, SPACE, "worker", LIBRARY_PATIENT_MS);
+  struct fcache *cache =
+      library_open_in_child(node->socket, FLEET_SPACE, "worker", LIBRARY_PATIENT_MS);
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   struct fcache_value value = {0};
   CHILD_EXPECT(cache != NULL);
@@ -75,33 +36,24 @@ static int look_up(void *arg) {
   return 0;
 }
 
-static bool has_begun(void *arg) {
-  const uint32_t *n = arg;
-  return atomic_load(&board->computes) >= *n;
-}
-
-static void wait_for_computes(uint32_t n) {
-  ck_assert(harness_wait_until(has_begun, &n, TIMEOUT_MS));
-}
-
 static pid_t start_worker(unsigned node) {
-  return child_start(look_up, &nodes[node], NULL);
+  return child_start(look_up, &fleet_nodes[node], NULL);
 }
 
 /* A worker of node 0 computes, and one of node 1 waits for it. */
 static void begin(pid_t workers[2]) {
   workers[0] = start_worker(0);
-  wait_for_computes(1);
+  fleet_board_wait(1);
   workers[1] = start_worker(1);
-  library_wait_stat(watches[1], "lease_waits", 1);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_remote_waits"), 1);
+  library_wait_stat(fleet_watches[1], "lease_waits", 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_remote_waits"), 1);
 }
 
 /* The computations end, and so do the workers. */
 static void end(const pid_t *workers, unsigned n) {
-  atomic_store(&board->open, true);
+  atomic_store(&fleet_board->open, true);
   for (unsigned i = 0; i < n; i++)
-    ck_assert_int_eq(harness_wait(workers[i], TIMEOUT_MS), 0);
+    ck_assert_int_eq(harness_wait(workers[i], FLEET_TIMEOUT_MS), 0);
 }
 
 /* ---- one computation ---- */
@@ -110,24 +62,24 @@ START_TEST(value_of_one_node_serves_waiter_of_other) {
   pid_t workers[2];
   begin(workers);
   end(workers, 2);
-  ck_assert_uint_eq(atomic_load(&board->computes), 1);
-  ck_assert_uint_eq(library_stat(watches[1], "leases_granted"), 0);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_remote_hits"), 1);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_hits"), 1);
-  ck_assert_uint_eq(library_stat(watches[1], "shared_hits"), 1);
-  ck_assert_uint_eq(library_stat(watches[0], "leases_granted"), 1);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "leases_granted"), 0);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_remote_hits"), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_hits"), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "shared_hits"), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[0], "leases_granted"), 1);
 }
 END_TEST
 
 START_TEST(value_in_tier_is_hit_for_next_node) {
   pid_t worker = start_worker(0);
   end(&worker, 1);
-  library_wait_stat(watches[0], "tier_writes", 1);
+  library_wait_stat(fleet_watches[0], "tier_writes", 1);
   worker = start_worker(1);
   end(&worker, 1);
-  ck_assert_uint_eq(atomic_load(&board->computes), 1);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_hits"), 1);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_remote_hits"), 0);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_hits"), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_remote_hits"), 0);
 }
 END_TEST
 
@@ -137,11 +89,11 @@ START_TEST(worker_that_dies_hands_computation_to_other_node) {
   pid_t workers[2];
   begin(workers);
   ck_assert_int_eq(kill(workers[0], SIGKILL), 0);
-  ck_assert_int_eq(harness_wait(workers[0], TIMEOUT_MS), 128 + SIGKILL);
-  wait_for_computes(2);
+  ck_assert_int_eq(harness_wait(workers[0], FLEET_TIMEOUT_MS), 128 + SIGKILL);
+  fleet_board_wait(2);
   end(&workers[1], 1);
-  ck_assert_uint_eq(atomic_load(&board->computes), 2);
-  ck_assert_uint_eq(library_stat(watches[1], "leases_granted"), 1);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 2);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "leases_granted"), 1);
 }
 END_TEST
 
@@ -149,29 +101,28 @@ END_TEST
 START_TEST(daemon_that_is_killed_hands_computation_to_other_node) {
   pid_t workers[2];
   begin(workers);
-  harness_kill9(&nodes[0]);
-  wait_for_computes(2);
+  harness_kill9(&fleet_nodes[0]);
+  fleet_board_wait(2);
   end(workers, 2); /* the worker without a daemon returns its own value */
-  ck_assert_uint_eq(atomic_load(&board->computes), 2);
-  fcache_close(watches[0]);
-  start_node(0);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 2);
+  fleet_node_start(0);
 }
 END_TEST
 
 START_TEST(tier_that_is_killed_lets_waiter_compute) {
   pid_t workers[2], next[2];
   begin(workers);
-  tier_server_kill9(&server);
-  wait_for_computes(2);
+  tier_server_kill9(&fleet_server);
+  fleet_board_wait(2);
   end(workers, 2);
-  ck_assert_uint_eq(library_stat(watches[1], "leases_granted"), 1);
-  tier_server_restart(&server);
-  library_wait_stat(watches[0], "tier_open", 0);
-  library_wait_stat(watches[1], "tier_open", 0);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "leases_granted"), 1);
+  tier_server_restart(&fleet_server);
+  library_wait_stat(fleet_watches[0], "tier_open", 0);
+  library_wait_stat(fleet_watches[1], "tier_open", 0);
   for (unsigned i = 0; i < 2; i++) /* both nodes have their value */
     next[i] = start_worker(i);
   end(next, 2);
-  ck_assert_uint_eq(atomic_load(&board->computes), 2);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 2);
 }
 END_TEST
 
@@ -180,18 +131,18 @@ START_TEST(daemon_that_restarts_publishes_put_of_worker) {
   struct service_manager manager;
   pid_t worker;
   service_manager_init(&manager);
-  service_manager_start(&manager, "--tier", server.unix_url, "--tier-deadline", "20", NULL);
+  service_manager_start(&manager, "--tier", fleet_server.unix_url, "--tier-deadline", "20", NULL);
   worker = child_start(look_up, &manager.daemon, NULL);
-  wait_for_computes(1);
+  fleet_board_wait(1);
   service_manager_kill9(&manager);
-  service_manager_start(&manager, "--tier", server.unix_url, "--tier-deadline", "20", NULL);
+  service_manager_start(&manager, "--tier", fleet_server.unix_url, "--tier-deadline", "20", NULL);
   end(&worker, 1);
-  struct fcache *watch = library_open(manager.daemon.socket, SPACE, "watch", 0);
+  struct fcache *watch = library_open(manager.daemon.socket, FLEET_SPACE, "watch", 0);
   library_wait_stat(watch, "tier_writes", 1);
   fcache_close(watch);
   worker = start_worker(1);
   end(&worker, 1);
-  ck_assert_uint_eq(atomic_load(&board->computes), 1);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 1);
   service_manager_deinit(&manager);
 }
 END_TEST
@@ -209,7 +160,7 @@ static int compute_misses(void *arg, const size_t *misses, size_t n, struct fcac
 
 /* Returns how many of the batch's values were computed. */
 static uint32_t batch(unsigned node) {
-  struct fcache *cache = library_open(nodes[node].socket, SPACE, "batch", 0);
+  struct fcache *cache = library_open(fleet_nodes[node].socket, FLEET_SPACE, "batch", 0);
   struct fcache_hash prompts[BATCH];
   struct fcache_value values[BATCH] = {{0}};
   uint32_t computed = 0;
@@ -229,11 +180,11 @@ static uint32_t batch(unsigned node) {
 
 START_TEST(batch_of_one_node_is_found_by_other) {
   ck_assert_uint_eq(batch(0), BATCH);
-  library_wait_stat(watches[0], "tier_writes", BATCH);
+  library_wait_stat(fleet_watches[0], "tier_writes", BATCH);
   ck_assert_uint_eq(batch(1), 0);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_hits"), BATCH);
-  ck_assert_uint_eq(library_stat(watches[1], "cache_hits"), BATCH);
-  ck_assert_uint_eq(library_stat(watches[1], "tier_fills"), BATCH);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_hits"), BATCH);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "cache_hits"), BATCH);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_fills"), BATCH);
 }
 END_TEST
 
@@ -242,7 +193,7 @@ int main(void) {
   TCase *tcase = tcase_create("fleet_nodes");
   tcase_set_timeout(tcase, 120);
   if (tier_any_program() != NULL) {
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_checked_fixture(tcase, fleet_nodes_start, fleet_nodes_stop);
     tcase_add_test(tcase, value_of_one_node_serves_waiter_of_other);
     tcase_add_test(tcase, value_in_tier_is_hit_for_next_node);
     tcase_add_test(tcase, worker_that_dies_hands_computation_to_other_node);
