@@ -96,14 +96,14 @@ static void take_error(struct tier_link *link, enum tier_call_kind kind,
                        const struct resp_item *item, uint64_t now_ns) {
   enum reply_error error = reply_error_kind(item->text, item->size);
   bool denied = item->size >= 6 && memcmp(item->text, "NOPERM", 6) == 0;
-  if (kind == CALL_AUTH)
+  if (error == REPLY_UNAVAILABLE && !denied && link->state == LINK_GREETING)
+    refuse(link, "it is not available", item);
+  else if (kind == CALL_AUTH)
     refuse(link, "it refuses user or password", item);
   else if (kind == CALL_SELECT)
     refuse(link, "it refuses the database", item);
   else if (error == REPLY_UNAUTHORIZED)
     refuse(link, "it asks for a password, see tier-password-file", item);
-  else if (error == REPLY_UNAVAILABLE && !denied && link->state == LINK_GREETING)
-    refuse(link, "it is not available", item);
   else if (kind == CALL_SLOTS && error == REPLY_REFUSED)
     tier_io_take_slots(link->tier, link, NULL, now_ns);
 }

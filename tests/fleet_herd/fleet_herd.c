@@ -73,21 +73,26 @@ static uint32_t flights(const struct fleet_herd *herd, uint32_t node, bool compu
   return n;
 }
 
-/* Kills the daemon of a node that holds a lease, and starts it again. Another node is next. */
+/* Returns a node that holds a lease, the next one in turn, or herd->nodes if none does. */
+static uint32_t find_holder(const struct fleet_herd *herd) {
+  for (uint32_t i = 0; i < herd->nodes; i++)
+    if (flights(herd, (herd->kills + i) % herd->nodes, true) > 0)
+      return (herd->kills + i) % herd->nodes;
+  return herd->nodes;
+}
+
+/* Kills the daemon of a node that holds a lease, and starts it again. */
 static void kill_when_due(struct fleet_herd *herd) {
   if (herd->kill_ns == 0 || harness_now_ns() < herd->next_kill_ns)
     return;
-  for (uint32_t i = 0; i < herd->nodes; i++) {
-    uint32_t node = (herd->kills + i) % herd->nodes;
-    if (flights(herd, node, true) == 0)
-      continue;
+  uint32_t node = find_holder(herd);
+  if (node < herd->nodes) {
     harness_kill9(&herd->daemons[node]);
     herd->in_flight += flights(herd, node, false);
     herd->kills++;
     start_daemon(herd, &herd->daemons[node]);
-    herd->next_kill_ns = harness_now_ns() + herd->kill_ns;
-    return;
   }
+  herd->next_kill_ns = harness_now_ns() + herd->kill_ns;
 }
 
 static uint32_t count_distinct(const struct fleet_herd *herd) {
