@@ -4,6 +4,9 @@
 #include "daemon/fleet/fleet_clears_internal.h"
 
 /* splitmix64 */
+/* Nodes that began together, as after a failover, would go on to poll together. */
+#define POLL_JITTER_NS (FLEET_CLEARS_POLL_NS / 4)
+
 uint64_t fleet_clears_random(struct fleet_clears *clears) {
   uint64_t z;
   do {
@@ -97,7 +100,7 @@ void fleet_clears_tick(struct fleet_clears *clears, uint64_t now_ns) {
   if (clears->retry_ns <= now_ns)
     fleet_steps_retry(clears, now_ns);
   if (clears->poll_ns <= now_ns) {
-    clears->poll_ns = now_ns + FLEET_CLEARS_POLL_NS;
+    clears->poll_ns = now_ns + FLEET_CLEARS_POLL_NS - fleet_clears_random(clears) % POLL_JITTER_NS;
     fleet_refresh_begin(clears, now_ns);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "tests/fleet_sim/sim_clear.h"
 #include "tests/fleet_sim/sim_memory.h"
 #include "tests/fleet_sim/sim_node.h"
 
@@ -12,12 +13,12 @@ struct sim_params sim_params_usual(uint32_t nodes) {
       .seed = 1,
       .nodes = nodes,
       .workers = 2,
-      .keys = 100,
+      .keys = 50,
       .servers = 1 + (nodes - 1) / 1000,
       .network =
           {.latency_ns = 100000, .sigma = 0.5, .slow = 1000, .slow_x = 20, .service_ns = 10000},
       .start_ns = SIM_SECOND,
-      .think_ns = 100 * SIM_MS,
+      .think_ns = 500 * SIM_MS,
       .compute_ns = 100 * SIM_MS,
       .compute_sigma = 0.5,
       .limit_ns = 300 * SIM_SECOND,
@@ -47,7 +48,7 @@ static void set_change(struct sim *sim, struct change *change, uint64_t at_ns,
                        void (*fire)(struct sim_event *event)) {
   *change = (struct change){.event = {.fire = fire}, .sim = sim};
   if (at_ns != 0)
-    sim_clock_set(&sim->clock, &change->event, at_ns);
+    sim_clock_set(&sim->clock, &change->event, SIM_START_NS + at_ns);
 }
 
 /* ---- the run ---- */
@@ -68,10 +69,19 @@ static void make(struct sim *sim, const struct sim_params *params) {
     sim_node_start(sim->nodes[i]);
 }
 
+/* What the tier did before is not counted. */
+static void begin_measure(struct sim_event *event) {
+  struct sim_tier *tier = &((struct change *)event)->sim->tier;
+  for (uint32_t i = 0; i < tier->n; i++) {
+    struct sim_server *server = &tier->servers[i];
+    server->busy_ns = server->commands = server->messages = server->longest_queue_ns = 0;
+  }
+}
+
 /* Up to the end of the last worker. */
 static void measure(struct sim *sim) {
   struct sim_results *results = &sim->results;
-  results->took_ns = sim->clock.now_ns;
+  results->took_ns = sim->clock.now_ns - SIM_START_NS;
   results->unfinished = sim->busy;
   for (uint32_t i = 0; i < sim->params.servers; i++) {
     const struct sim_server *server = &sim->tier.servers[i];
@@ -101,13 +111,15 @@ static void end(struct sim *sim) {
 }
 
 void sim_run(const struct sim_params *params, struct sim_results *results) {
-  struct change changes[3];
+  struct change changes[4], *start = &changes[3];
   struct sim *sim = sim_alloc(1, sizeof *sim);
   make(sim, params);
   set_change(sim, &changes[0], params->fail_at_ns, stop_server);
   set_change(sim, &changes[1],
              params->fail_at_ns == 0 ? 0 : params->fail_at_ns + params->fail_over_ns, fail_over);
   set_change(sim, &changes[2], params->clear_at_ns, clear);
+  *start = (struct change){.event = {.fire = begin_measure}, .sim = sim};
+  sim_clock_set(&sim->clock, &start->event, SIM_START_NS);
   while (sim->busy > 0 && sim_clock_step(&sim->clock, params->limit_ns))
     ;
   measure(sim);

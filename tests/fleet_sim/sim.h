@@ -11,7 +11,8 @@
 
 #define SIM_MS UINT64_C(1000000)
 #define SIM_SECOND (1000 * SIM_MS)
-#define SIM_VERSIONS 2u /* of keys: before and after a clear */
+#define SIM_START_NS (2 * SIM_SECOND) /* the nodes begin before, and the workers after it */
+#define SIM_VERSIONS 2u               /* of keys: before and after a clear */
 
 struct sim_params {
   uint64_t seed;
@@ -23,10 +24,10 @@ struct sim_params {
   uint64_t think_ns;     /* of a worker between two keys: mean */
   uint64_t compute_ns;   /* of a key: median */
   double compute_sigma;  /* of its lognormal distribution */
-  uint64_t fail_at_ns;   /* server 0 stops. 0: never */
+  uint64_t fail_at_ns;   /* server 0 stops, behind SIM_START_NS. 0: never */
   uint64_t fail_over_ns; /* until its replica takes its place, */
   uint64_t lag_ns;       /* which lacks the writes of this time */
-  uint64_t clear_at_ns;  /* node 0 clears the namespace. 0: never */
+  uint64_t clear_at_ns;  /* node 0 clears the namespace, likewise */
   uint64_t limit_ns;     /* the workers must have done by then */
 };
 
@@ -46,9 +47,9 @@ struct sim_results {
   struct fc_histogram waited; /* misses: beyond the computation */
   struct fc_histogram learned; /* nodes: from the clear's acknowledgement until they applied it */
   uint32_t learned_early;      /* nodes that applied it before that */
-  uint64_t took_ns;            /* until the last worker had done */
+  uint64_t took_ns;            /* from SIM_START_NS until the last worker had done */
   uint32_t unfinished;         /* workers at limit_ns */
-  uint64_t commands, messages; /* at the tier, until then */
+  uint64_t commands, messages; /* at the tier, in that time */
   double busiest;              /* the part of the time that the busiest server worked */
   uint64_t longest_queue_ns;   /* of a message at a server */
   uint64_t timeouts, openings, dropped; /* of commands, breakers and writes */
@@ -64,7 +65,6 @@ struct sim {
   struct sim_task *tasks; /* of key and version: sim_task */
   uint32_t *order;        /* of the keys, if they come together */
   uint32_t busy;          /* workers that have not done */
-  uint32_t clear_known;   /* nodes that know the clear */
   uint64_t cleared_ns;    /* when the clear was acknowledged; 0: it was not */
   struct sim_results results;
 };

@@ -45,7 +45,7 @@ static void help(void) {
       "Usage: fleet_sim [--nodes N,N,...] [--scene NAME] [--seed N] [--workers N] [--keys N]\n"
       "                 [--servers N] [--verbose]\n"
       "Simulates fleets of N nodes (10,100,1000,10000) with N workers each (2), which get N keys\n"
-      "(100). The tier has N servers (1 for each 1000 nodes). The same seed gives the same "
+      "(50). The tier has N servers (1 for each 1000 nodes). The same seed gives the same "
       "output.\n"
       "Scenes (all):");
   for (uint32_t i = 0; i < sim_n_scenes; i++)

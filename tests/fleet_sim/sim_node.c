@@ -7,6 +7,7 @@
 #include "daemon/base/check.h"
 #include "daemon/region/region_writer.h"
 #include "daemon/store/adopt.h"
+#include "tests/fleet_sim/sim_clear.h"
 #include "tests/fleet_sim/sim_memory.h"
 
 #define PREFIX "fcached:"
@@ -43,21 +44,12 @@ static bool continue_workers(struct sim_node *node) {
 }
 
 static uint64_t next_ns(const struct sim_node *node) {
-  uint64_t fleet_ns = fleet_next_ns(&node->fleet), leases_ns = leases_next_ns(&node->leases);
-  return fleet_ns < leases_ns ? fleet_ns : leases_ns;
-}
-
-/* A node that applies a clear is counted once. */
-static void note_clear(struct sim_node *node) {
-  struct sim *sim = node->sim;
-  if (node->knows_clear || fleet_clears_newest(&node->clears) == 0)
-    return;
-  node->knows_clear = true;
-  sim->clear_known++;
-  if (sim->cleared_ns == 0)
-    sim->results.learned_early++;
-  else
-    fc_histogram_add(&sim->results.learned, sim->clock.now_ns - sim->cleared_ns);
+  uint64_t times[] = {fleet_next_ns(&node->fleet), leases_next_ns(&node->leases),
+                      fleet_clears_next_ns(&node->clears)};
+  uint64_t first_ns = UINT64_MAX;
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+    first_ns = times[i] < first_ns ? times[i] : first_ns;
+  return first_ns;
 }
 
 void sim_node_turn(struct sim_node *node) {
@@ -68,9 +60,11 @@ void sim_node_turn(struct sim_node *node) {
       fleet_tick(&node->fleet, clock->now_ns);
     if (leases_next_ns(&node->leases) <= clock->now_ns)
       leases_expire(&node->leases, clock->now_ns);
+    if (fleet_clears_next_ns(&node->clears) <= clock->now_ns)
+      fleet_clears_tick(&node->clears, clock->now_ns);
+    sim_clears_turn(node);
   } while (continue_workers(node));
   sim_links_flush(&node->links);
-  note_clear(node);
   at_ns = next_ns(node);
   /* A timer that is early does no harm, and most moves are to later times. */
   if (at_ns != UINT64_MAX && (node->timer.entry.place == 0 || node->timer.entry.at_ns > at_ns))
@@ -145,6 +139,7 @@ static void make_fleet(struct sim_node *node) {
   };
   uint64_t skew_ns = sim_random_below(&node->sim->random, 2 * CLOCK_SKEW_NS);
   check_rc(fleet_init(&node->fleet, &config), &error);
+  sim_clears_init(node, config.prefix, config.options.deadline_ns);
   fleet_set_wall(&node->fleet, 0, WALL_NS + skew_ns);
   node->leases.on_change = lease_changed;
   node->leases.on_change_arg = node;
@@ -170,7 +165,8 @@ struct sim_node *sim_node_new(struct sim *sim, uint32_t number) {
 void sim_node_start(struct sim_node *node) {
   for (uint32_t i = 0; i < node->sim->params.workers; i++)
     sim_worker_start(&node->workers[i]);
-  sim_node_turn(node);
+  sim_clock_set(&node->sim->clock, &node->timer,
+                sim_random_below(&node->sim->random, SIM_START_NS / 2));
 }
 
 void sim_node_stop(struct sim_node *node) {
@@ -188,6 +184,9 @@ void sim_node_stop(struct sim_node *node) {
   }
   leases_client_gone(&node->leases, &node->others, now_ns);
   fleet_deinit(&node->fleet);
+  if (node->step != NULL)
+    fleet_step_end(&node->clears, node->step);
+  fleet_clears_deinit(&node->clears);
   sim_links_stop(&node->links);
   sim_clock_unset(&sim->clock, &node->timer);
 }

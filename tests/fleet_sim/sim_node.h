@@ -21,6 +21,9 @@ struct sim_node {
   struct leases leases;
   struct lease_client others; /* owns the leases of keys that other nodes compute */
   struct fleet_clears clears;
+  struct tier_version version; /* of the clears */
+  struct fleet_step *step;     /* of its clear; NULL: none */
+  bool has_stepped;
   struct fleet fleet;
   struct sim_links links;
   struct sim_worker *workers;
@@ -38,9 +41,6 @@ void sim_node_free(struct sim_node *node);
 
 /* The worker is continued in this turn. */
 void sim_node_ready(struct sim_node *node, struct sim_worker *worker);
-
-/* Clears the namespace in the fleet. */
-void sim_node_clear(struct sim_node *node);
 
 /* Does what is due after an event, and sends it. Each event ends with it. */
 void sim_node_turn(struct sim_node *node);

@@ -19,7 +19,7 @@ static void lossy(struct sim_params *params) {
 }
 
 static void failover(struct sim_params *params) {
-  params->fail_at_ns = 3 * SIM_SECOND;
+  params->fail_at_ns = 5 * SIM_SECOND;
   params->fail_over_ns = SIM_SECOND;
   params->lag_ns = 500 * SIM_MS;
 }
@@ -51,7 +51,8 @@ const struct sim_scene *sim_scene_find(const char *name) {
 void sim_print_help(void) {
   (void)puts("NODES    nodes of the fleet            SERVERS  tier servers\n"
              "REQ/S    commands at the tier          REQ/KEY  commands for each computed key\n"
-             "BUSY     of the busiest tier server    AGAIN    computations of a computed key\n"
+             "BUSY     of the busiest tier server    AGAIN    computations of a computed key,\n"
+             "                                               and their share of the misses\n"
              "WAIT     of misses, beyond the computation: mean and percentile 99\n"
              "CLEAR    until nodes have applied it: median and maximum\n"
              "LATE     commands without a reply in time\n"
@@ -79,12 +80,13 @@ void sim_print_row(const struct sim_params *params, const struct sim_results *re
   const struct fc_histogram *waited = &results->waited;
   uint64_t again = results->computed - results->tasks;
   double mean_ns = waited->count == 0 ? 0 : (double)waited->sum_ns / (double)waited->count;
+  double misses = waited->count == 0 ? 1 : (double)waited->count;
   double tasks = results->tasks == 0 ? 1 : (double)results->tasks;
   (void)printf("%6u %7u %8.0f %7.0f %4.0f%% %8llu %6llu %6.1f%% %6.1f %7.1f ms", params->nodes,
                params->servers, (double)results->commands * 1e9 / (double)results->took_ns,
                (double)results->commands / tasks, results->busiest * 100,
                (unsigned long long)results->computed, (unsigned long long)again,
-               (double)again * 100 / tasks, mean_ns / 1e6,
+               (double)again * 100 / misses, mean_ns / 1e6,
                ms(fc_histogram_quantile(waited, 99, 100)));
   print_clear(&results->learned);
   (void)printf(" %7llu %7llu", (unsigned long long)results->timeouts,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/fleet/fleet_clear_scripts.h"
 #include "daemon/fleet/fleet_scripts.h"
 #include "daemon/fleet/fleet_value.h"
 
@@ -52,6 +53,9 @@ static int64_t replace(const struct fleet_op *op, struct sim_db *db, uint64_t no
   struct fc_str old = sim_blob_str(key == NULL ? NULL : key->value), seen = op->args[2];
   struct fc_str head = {old.data, old.size < FLEET_VALUE_HEAD ? old.size : FLEET_VALUE_HEAD};
   bool has_head = old.size >= FLEET_VALUE_HEAD && memcmp(old.data, FLEET_VALUE_MAGIC, 4) == 0;
+  bool other = has_head && !fc_str_equal(head, seen);
+  if (other && old.data[4] == 1)
+    return FLEET_TOMBSTONE_FOUND;
   bool allowed = !has_head || fc_str_equal(head, seen) ||
                  (fc_str_equal(op->args[3], fc_str_of("1")) && is_earlier(old, op->args[0]));
   if (!allowed)
@@ -66,7 +70,9 @@ void sim_script_run(struct sim_command *command, struct sim_db *db, uint64_t now
     int64_t (*run)(const struct fleet_op *op, struct sim_db *db, uint64_t now_ns);
   } scripts[] = {{&fleet_script_renew, renew},
                  {&fleet_script_release, release},
-                 {&fleet_script_replace, replace}};
+                 {&fleet_script_replace, replace},
+                 {&fleet_script_clear, sim_script_clear},
+                 {&fleet_script_merge, sim_script_merge}};
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
     if (scripts[i].script == command->copy.script) {
       command->number = scripts[i].run(&command->copy, db, now_ns);

@@ -8,6 +8,10 @@
 /* Runs the command's script. One that is not known here ends the program. */
 void sim_script_run(struct sim_command *command, struct sim_db *db, uint64_t now_ns);
 
+/* sim_clear_scripts.c */
+int64_t sim_script_clear(const struct fleet_op *op, struct sim_db *db, uint64_t now_ns);
+int64_t sim_script_merge(const struct fleet_op *op, struct sim_db *db, uint64_t now_ns);
+
 /* Returns the decimal number that the text begins with; 0: none. */
 int64_t sim_number(struct fc_str text);
 

@@ -227,7 +227,7 @@ void sim_worker_init(struct sim_worker *worker, struct sim_node *node, uint32_t 
 void sim_worker_start(struct sim_worker *worker) {
   struct sim *sim = worker->node->sim;
   sim->busy++;
-  set_timer(worker, sim_random_below(&sim->random, sim->params.start_ns + 1));
+  set_timer(worker, SIM_START_NS + sim_random_below(&sim->random, sim->params.start_ns + 1));
 }
 
 void sim_worker_deinit(struct sim_worker *worker) {

@@ -78,6 +78,19 @@ START_TEST(failover_only_its_time_computed_again) {
 }
 END_TEST
 
+/* No value from before the clear is used on a node that knows it (run). */
+START_TEST(clear_reaches_all_nodes_within_a_second) {
+  for (uint32_t i = 0; i < 2; i++) {
+    struct sim_params params = run("clear", sizes[i], 1 + (uint64_t)_i);
+    check_no_faults();
+    ck_assert_uint_gt(results.computed, params.keys);
+    ck_assert_uint_eq(results.learned.count + results.learned_early, params.nodes);
+    ck_assert_uint_gt(results.learned.count, 0);
+    ck_assert_uint_le(results.learned.max_ns, SIM_SECOND);
+  }
+}
+END_TEST
+
 START_TEST(same_seed_same_run) {
   (void)run("lossy", 10, 7);
   again = results;
@@ -99,6 +112,7 @@ int main(void) {
   tcase_add_loop_test(tcase, herd_each_key_computed_once, 0, SEEDS);
   tcase_add_loop_test(tcase, lossy_few_computed_again, 0, SEEDS);
   tcase_add_loop_test(tcase, failover_only_its_time_computed_again, 0, SEEDS);
+  tcase_add_loop_test(tcase, clear_reaches_all_nodes_within_a_second, 0, SEEDS);
   tcase_add_test(tcase, same_seed_same_run);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
