@@ -10,7 +10,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/net/conns.h"
-#include "daemon/net/ticker.h"
+#include "daemon/os/ticker.h"
 #include "daemon/os/listener.h"
 
 #define ACCEPTOR_CHECK_MS 1000u

@@ -15,7 +15,7 @@
 #include "daemon/net/read_budget.h"
 #include "daemon/net/reply_budget.h"
 #include "daemon/net/send_buffer.h"
-#include "daemon/net/ticker.h"
+#include "daemon/os/ticker.h"
 #include "daemon/os/peer.h"
 #include "daemon/requests/dispatch.h"
 

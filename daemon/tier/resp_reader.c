@@ -189,9 +189,12 @@ static void deliver_array(struct resp_reader *reader) {
   const char *text = reader->texts;
   for (size_t i = 0; i < reader->n_items; i++) {
     struct resp_item *item = &reader->items[i];
-    if (item->type != RESP_TEXT && item->type != RESP_STATUS && item->type != RESP_ERROR)
+    if (item->type == RESP_NIL || item->type == RESP_INTEGER || item->type == RESP_ARRAY)
       continue;
-    item->text = item->size > 0 ? text : "";
+    item->text = "";
+    if (item->size == 0) /* without texts there is no memory for them */
+      continue;
+    item->text = text;
     text += item->size;
   }
   const struct resp_reply reply = {.items = reader->items, .n = reader->n_items};

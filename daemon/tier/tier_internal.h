@@ -2,6 +2,7 @@
 #ifndef FC_DAEMON_TIER_INTERNAL_H
 #define FC_DAEMON_TIER_INTERNAL_H
 
+#include "daemon/os/ticker.h"
 #include "daemon/tier/key_slot.h"
 #include "daemon/tier/reply_error.h"
 #include "daemon/tier/tier_commands.h"
@@ -15,10 +16,10 @@ struct tier_io {
   struct tier_io_config config;
   struct tls_context tls;
   struct tier_scripts scripts;
-  uv_timer_t timer;  /* the earliest deadline or probe */
-  uint64_t armed_ns; /* UINT64_MAX: the timer is stopped */
-  uv_idle_t turn;    /* runs once before the loop waits */
-  uv_check_t judge;  /* runs after the loop has received, when deadlines may have passed */
+  struct ticker timer; /* the earliest deadline or probe */
+  uint64_t armed_ns;   /* UINT64_MAX: the timer is stopped */
+  uv_idle_t turn;      /* runs once before the loop waits */
+  uv_check_t judge;    /* runs after the loop has received, when deadlines may have passed */
   bool judging, closing;
   struct tier_link *links; /* owned; the first is that of the URLs */
   uint64_t serials;        /* given out */

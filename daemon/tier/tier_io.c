@@ -9,35 +9,13 @@
 #include "daemon/tier/tier_router.h"
 #include "proto/errors.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-
 /* ---- turns and deadlines ---- */
 
-static void on_turn(uv_idle_t *handle) {
-  struct tier_io *tier = handle->data;
-  uint64_t now_ns = uv_hrtime();
-  if (!tier->judging)                /* else the loop must not wait before on_judge */
-    (void)uv_idle_stop(&tier->turn); /* always succeeds */
-  for (struct tier_link *link = tier->links; link != NULL; link = link->next)
-    tier_link_turn(link, now_ns);
-  tier_router_turn(tier, now_ns);
-}
-
-void tier_io_schedule(struct tier_io *tier) {
-  if (!tier->closing)
-    (void)uv_idle_start(&tier->turn, on_turn); /* fails only without a callback */
-}
-
-/* Replies that are in the socket already count as in time. So the loop receives first, and
- * on_judge decides after it. */
-static void on_timer(uv_timer_t *handle);
-
+/* The timer is set for the earliest time. If that passes without a cause, it costs less than to set
+ * the timer for each op. */
 static void arm(struct tier_io *tier, uint64_t at_ns) {
-  uint64_t now_ns = uv_hrtime();
-  uint64_t wait_ms = at_ns > now_ns ? (at_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
   tier->armed_ns = at_ns;
-  uv_update_time(tier->config.loop);
-  (void)uv_timer_start(&tier->timer, on_timer, wait_ms, 0); /* fails only for a closing handle */
+  ticker_once(&tier->timer, at_ns);
 }
 
 static void on_judge(uv_check_t *handle) {
@@ -50,16 +28,34 @@ static void on_judge(uv_check_t *handle) {
     uint64_t at_ns = tier_link_next_ns(link);
     next_ns = at_ns < next_ns ? at_ns : next_ns;
   }
-  tier_io_schedule(tier); /* also stops the turns of on_timer */
-  if (next_ns != UINT64_MAX && next_ns < tier->armed_ns && !tier->closing)
-    arm(tier, next_ns);
+  tier_io_schedule(tier); /* also stops the turns */
+  tier_io_wake_at(tier, next_ns);
 }
 
-static void on_timer(uv_timer_t *handle) {
+/* While deadlines are judged, the turns go on: so the loop does not wait before on_judge. */
+static void on_turn(uv_idle_t *handle) {
   struct tier_io *tier = handle->data;
+  uint64_t now_ns = uv_hrtime();
+  if (tier->judging)
+    (void)uv_check_start(&tier->judge, on_judge); /* fails only without a callback */
+  else
+    (void)uv_idle_stop(&tier->turn); /* always succeeds */
+  for (struct tier_link *link = tier->links; link != NULL; link = link->next)
+    tier_link_turn(link, now_ns);
+  tier_router_turn(tier, now_ns);
+}
+
+void tier_io_schedule(struct tier_io *tier) {
+  if (!tier->closing)
+    (void)uv_idle_start(&tier->turn, on_turn); /* fails only without a callback */
+}
+
+/* Replies that are in the socket already count as in time. So the loop receives once more, in the
+ * next turn, and on_judge decides after it. */
+static void on_timer(void *arg) {
+  struct tier_io *tier = arg;
   tier->armed_ns = UINT64_MAX;
   tier->judging = true;
-  (void)uv_check_start(&tier->judge, on_judge); /* fails only without a callback */
   tier_io_schedule(tier);
 }
 
@@ -114,11 +110,13 @@ static void cancel(struct fleet_io *io, struct fleet_op *op) {
 
 static int init_handles(struct tier_io *tier) {
   uv_loop_t *loop = tier->config.loop;
-  /* These only set fields. */
-  if (uv_timer_init(loop, &tier->timer) < 0 || uv_idle_init(loop, &tier->turn) < 0 ||
-      uv_check_init(loop, &tier->judge) < 0)
-    return FC_EREFUSED;
-  tier->timer.data = tier->turn.data = tier->judge.data = tier;
+  int code = ticker_init(&tier->timer, loop, on_timer, tier);
+  if (code < 0)
+    return code;
+  /* These only set fields, and cannot fail. */
+  (void)uv_idle_init(loop, &tier->turn);
+  (void)uv_check_init(loop, &tier->judge);
+  tier->turn.data = tier->judge.data = tier;
   return 0;
 }
 
@@ -169,7 +167,7 @@ void tier_io_close(struct tier_io *tier) {
     tier->links = next;
   }
   tls_context_deinit(&tier->tls);
-  uv_close((uv_handle_t *)&tier->timer, NULL);
+  ticker_close(&tier->timer);
   uv_close((uv_handle_t *)&tier->turn, NULL);
   uv_close((uv_handle_t *)&tier->judge, NULL);
 }

@@ -5,7 +5,7 @@
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS ?= 2
 FUZZ_CC ?= clang
-FUZZERS := frame request reply region ring image config
+FUZZERS := frame request reply region ring image config resp
 FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
@@ -22,7 +22,7 @@ fuzz-compiler: | $(DEPS_OK)
 
 $(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
-# Three fuzzers need more sources than the protocol's.
+# Four fuzzers need more sources than the protocol's.
 $(FB)/fuzz_region: FUZZ_MORE := client/lib/shm/region_reader.c client/lib/shm/map_shared.c client/lib/util/value.c tests/support/region_builder.c
 $(FB)/fuzz_region: client/lib/shm/region_reader.c client/lib/shm/map_shared.c client/lib/util/value.c tests/support/region_builder.c $(wildcard client/lib/*/*.h)
 $(FB)/fuzz_ring: FUZZ_MORE := daemon/rings/ring_reader.c daemon/base/check.c
@@ -31,6 +31,10 @@ CONFIG_FUZZED := $(addprefix daemon/config/,config_text.c option_table.c option_
   $(addprefix daemon/base/,check.c error_text.c parse.c)
 $(FB)/fuzz_config: FUZZ_MORE := $(CONFIG_FUZZED) -linih
 $(FB)/fuzz_config: $(CONFIG_FUZZED) $(wildcard daemon/config/*.h)
+RESP_FUZZED := $(addprefix daemon/tier/,resp_reader.c resp_writer.c tier_commands.c tier_scripts.c cluster_ranges.c \
+  reply_error.c key_slot.c) daemon/base/check.c
+$(FB)/fuzz_resp: FUZZ_MORE := $(RESP_FUZZED) -lhiredis -lcrypto
+$(FB)/fuzz_resp: $(RESP_FUZZED) $(wildcard daemon/tier/*.h)
 $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
     $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_SRC) $(FUZZ_MORE) -lxxhash

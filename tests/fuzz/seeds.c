@@ -1,7 +1,7 @@
 /* seeds DIRECTORY - writes the first corpus of the fuzzers: every sample of the protocol's tests,
  * as DIRECTORY/frame/NAME (a limit and a frame), DIRECTORY/request/NAME and DIRECTORY/reply/NAME
- * (bodies), DIRECTORY/ring/hits (two heads and slots), and DIRECTORY/image/two. The directories
- * must exist. */
+ * (bodies), DIRECTORY/ring/hits (two heads and slots), DIRECTORY/image/two and DIRECTORY/resp/NAME
+ * (replies of a tier server). The directories must exist. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +84,21 @@ static void write_image(const char *directory) {
   fc_buf_free(&image);
 }
 
+/* Replies of tier servers: values, lists, maps of a cluster, redirections. */
+static void write_resp(const char *directory) {
+  static const char *const replies[] = {
+      "$5\r\nhello\r\n+OK\r\n:42\r\n$-1\r\n*-1\r\n$0\r\n\r\n",
+      "*2\r\n$4\r\nuuid\r\n$2\r\n17\r\n*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n",
+      "-MOVED 3999 127.0.0.1:6381\r\n-ASK 1 ::1:6381\r\n-OOM command not allowed\r\n",
+      "*1\r\n*4\r\n:0\r\n:5460\r\n*4\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nid\r\n"
+      "*2\r\n$8\r\nhostname\r\n$1\r\nh\r\n*2\r\n$-1\r\n:7001\r\n",
+  };
+  for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+    const char name[] = {(char)('a' + i), '\0'};
+    write_seed(directory, "resp", name, "", 0, (const uint8_t *)replies[i], strlen(replies[i]));
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) {
     fprintf(stderr, "usage: seeds DIRECTORY\n");
@@ -92,5 +107,6 @@ int main(int argc, char **argv) {
   proto_samples(write_sample, argv[1]);
   write_ring(argv[1]);
   write_image(argv[1]);
+  write_resp(argv[1]);
   return EXIT_SUCCESS;
 }

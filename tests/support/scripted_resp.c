@@ -7,7 +7,7 @@
 
 struct scripted_conn {
   uv_tcp_t tcp;
-  struct scripted_resp *tier;
+  struct scripted_resp *server;
   struct scripted_conn *next;
   struct resp_reader reader;
   bool closing;
@@ -28,7 +28,7 @@ static void on_closed(uv_handle_t *handle) {
 static void close_conn(struct scripted_conn *conn) {
   if (uv_is_closing((uv_handle_t *)&conn->tcp))
     return;
-  for (struct scripted_conn **at = &conn->tier->first; *at != NULL; at = &(*at)->next)
+  for (struct scripted_conn **at = &conn->server->first; *at != NULL; at = &(*at)->next)
     if (*at == conn) {
       *at = conn->next;
       break;
@@ -62,10 +62,10 @@ void scripted_resp_close(struct scripted_conn *conn) {
   scripted_resp_send(conn, "", 0);
 }
 
-static void on_command(void *arg, const struct resp_reply *command) {
+static void on_reply(void *arg, const struct resp_reply *command) {
   struct scripted_conn *conn = arg;
-  conn->tier->commands++;
-  conn->tier->on_command(conn, command, conn->tier->arg);
+  conn->server->commands++;
+  conn->server->on_command(conn, command, conn->server->arg);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
@@ -83,46 +83,46 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 }
 
 static void on_connection(uv_stream_t *listener, int status) {
-  struct scripted_resp *tier = listener->data;
+  struct scripted_resp *server = listener->data;
   struct scripted_conn *conn = calloc(1, sizeof *conn);
   ck_assert_int_eq(status, 0);
-  conn->tier = tier;
+  conn->server = server;
   conn->tcp.data = conn;
   ck_assert_int_eq(uv_tcp_init(listener->loop, &conn->tcp), 0);
   conn->tcp.data = conn;
-  ck_assert_int_eq(resp_reader_init(&conn->reader, on_command, conn), 0);
+  ck_assert_int_eq(resp_reader_init(&conn->reader, on_reply, conn), 0);
   conn->reader.limit = 64u * 1024u * 1024u;
   ck_assert_int_eq(uv_accept(listener, (uv_stream_t *)&conn->tcp), 0);
   ck_assert_int_eq(uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read), 0);
-  conn->next = tier->first;
-  tier->first = conn;
-  tier->connections++;
+  conn->next = server->first;
+  server->first = conn;
+  server->connections++;
 }
 
-void scripted_resp_start(struct scripted_resp *tier, uv_loop_t *loop,
-                         void (*handler)(struct scripted_conn *conn,
-                                         const struct resp_reply *command, void *arg),
+void scripted_resp_start(struct scripted_resp *server, uv_loop_t *loop,
+                         void (*on_command)(struct scripted_conn *conn,
+                                            const struct resp_reply *command, void *arg),
                          void *arg) {
   struct sockaddr_in address;
   int size = sizeof address;
-  memset(tier, 0, sizeof *tier);
-  tier->on_command = handler;
-  tier->arg = arg;
-  ck_assert_int_eq(uv_tcp_init(loop, &tier->listener), 0);
-  tier->listener.data = tier;
+  memset(server, 0, sizeof *server);
+  server->on_command = on_command;
+  server->arg = arg;
+  ck_assert_int_eq(uv_tcp_init(loop, &server->listener), 0);
+  server->listener.data = server;
   ck_assert_int_eq(uv_ip4_addr("127.0.0.1", 0, &address), 0);
-  ck_assert_int_eq(uv_tcp_bind(&tier->listener, (struct sockaddr *)&address, 0), 0);
-  ck_assert_int_eq(uv_listen((uv_stream_t *)&tier->listener, 16, on_connection), 0);
-  ck_assert_int_eq(uv_tcp_getsockname(&tier->listener, (struct sockaddr *)&address, &size), 0);
-  tier->port = ntohs(address.sin_port);
-  (void)snprintf(tier->url, sizeof tier->url, "redis://127.0.0.1:%u", tier->port);
+  ck_assert_int_eq(uv_tcp_bind(&server->listener, (struct sockaddr *)&address, 0), 0);
+  ck_assert_int_eq(uv_listen((uv_stream_t *)&server->listener, 16, on_connection), 0);
+  ck_assert_int_eq(uv_tcp_getsockname(&server->listener, (struct sockaddr *)&address, &size), 0);
+  server->port = ntohs(address.sin_port);
+  (void)snprintf(server->url, sizeof server->url, "redis://127.0.0.1:%u", server->port);
 }
 
-void scripted_resp_stop(struct scripted_resp *tier) {
-  while (tier->first != NULL)
-    close_conn(tier->first);
-  if (!uv_is_closing((uv_handle_t *)&tier->listener))
-    uv_close((uv_handle_t *)&tier->listener, NULL);
+void scripted_resp_stop(struct scripted_resp *server) {
+  while (server->first != NULL)
+    close_conn(server->first);
+  if (!uv_is_closing((uv_handle_t *)&server->listener))
+    uv_close((uv_handle_t *)&server->listener, NULL);
 }
 
 bool scripted_resp_is(const struct resp_reply *command, const char *word) {

@@ -24,13 +24,13 @@ struct scripted_resp {
 };
 
 /* Listens. */
-void scripted_resp_start(struct scripted_resp *tier, uv_loop_t *loop,
+void scripted_resp_start(struct scripted_resp *server, uv_loop_t *loop,
                          void (*on_command)(struct scripted_conn *conn,
                                             const struct resp_reply *command, void *arg),
                          void *arg);
 
 /* Closes all. The loop must run until its handles are closed. */
-void scripted_resp_stop(struct scripted_resp *tier);
+void scripted_resp_stop(struct scripted_resp *server);
 
 /* Sends bytes, which are copied. */
 void scripted_resp_send(struct scripted_conn *conn, const void *bytes, size_t size);

@@ -104,7 +104,7 @@ static void on_done(struct fleet_op *op, const struct fleet_reply *reply, uint64
   test->granted = reply->granted;
   test->number = reply->number;
   test->size = reply->size;
-  if (reply->value != NULL) {
+  if (reply->size > 0) {
     test->value = malloc(reply->size + 1);
     memcpy(test->value, reply->value, reply->size);
     test->value[reply->size] = '\0';

@@ -29,7 +29,7 @@ struct tier_test_op {
   enum fleet_status status;
   bool granted;
   int64_t number;
-  char *value; /* owned, with a NUL behind it; NULL: none */
+  char *value; /* owned, with a NUL behind it; NULL: none, or an empty one */
   size_t size;
   char *items; /* owned: all, each with a newline; NULL: none */
   size_t n_items;

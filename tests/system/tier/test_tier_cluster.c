@@ -153,6 +153,37 @@ START_TEST(ask_is_followed_once) {
 }
 END_TEST
 
+/* Each is received in part before the next: one server at a time may send more than 64 KiB. */
+START_TEST(large_values_of_all_servers_come_one_by_one) {
+  static struct tier_test_op ops[KEYS];
+  static char keys[KEYS][32];
+  struct world w;
+  size_t size = 300000;
+  char *value = calloc(1, size);
+  if (start(&w, _i)) {
+    tier_fixture_connect(&w.fixture);
+    for (int i = 0; i < KEYS; i++) {
+      memcpy(value, key_of(i, keys[i]), sizeof keys[i]);
+      ck_assert_int_eq(tier_fixture_publish(&w.fixture, keys[i], value, size), FLEET_OK);
+    }
+    for (int i = 0; i < KEYS; i++) {
+      tier_test_op_init(&ops[i], FLEET_OP_READ, FLEET_READS, keys[i]);
+      ck_assert(tier_fixture_submit(&w.fixture, &ops[i]));
+    }
+    for (int i = 0; i < KEYS; i++) {
+      while (!ops[i].ended)
+        tier_fixture_run_ms(&w.fixture, 5);
+      ck_assert_int_eq(ops[i].status, FLEET_OK);
+      ck_assert_uint_eq(ops[i].size, size);
+      ck_assert_str_eq(ops[i].value, keys[i]);
+      tier_test_op_reset(&ops[i]);
+    }
+    stop(&w);
+  }
+  free(value);
+}
+END_TEST
+
 static bool is_serving(void *arg) {
   struct world *w = arg;
   char key[32];
@@ -238,6 +269,7 @@ int main(void) {
   tcase_add_loop_test(tc, each_key_is_asked_at_its_server, 0, TIER_ENGINES);
   tcase_add_loop_test(tc, slot_that_moves_is_followed, 0, TIER_ENGINES);
   tcase_add_loop_test(tc, ask_is_followed_once, 0, TIER_ENGINES);
+  tcase_add_loop_test(tc, large_values_of_all_servers_come_one_by_one, 0, TIER_ENGINES);
   tcase_add_loop_test(tc, server_that_fails_costs_its_keys_alone, 0, TIER_ENGINES);
   tcase_add_loop_test(tc, second_url_is_used_if_first_server_is_gone, 0, TIER_ENGINES);
   tcase_add_loop_test(tc, cluster_that_restarts_is_used_again, 0, TIER_ENGINES);

@@ -119,9 +119,10 @@ static void begin(struct seen *seen) {
 START_TEST(replies_are_same_in_pieces_of_all_sizes) {
   static const char bytes[] =
       "+OK\r\n:-42\r\n$-1\r\n*-1\r\n$0\r\n\r\n$4\r\na\r\nb\r\n-ERR bad\r\n*0\r\n"
-      "*3\r\n$3\r\nfoo\r\n*2\r\n:1\r\n*2\r\n$-1\r\n*0\r\n$0\r\n\r\n*1\r\n*1\r\n*1\r\n+deep\r\n";
+      "*3\r\n$3\r\nfoo\r\n*2\r\n:1\r\n*2\r\n$-1\r\n*0\r\n$0\r\n\r\n*1\r\n*1\r\n*1\r\n+deep\r\n"
+      "*2\r\n$0\r\n\r\n-\r\n";
   static const char text[] = "+OK -42 nil nil '' 'a\r\nb' -ERR bad [ ] "
-                             "[ 'foo' [ 1 [ nil [ ] ] ] '' ] [ [ [ +deep ] ] ] ";
+                             "[ 'foo' [ 1 [ nil [ ] ] ] '' ] [ [ [ +deep ] ] ] [ '' - ] ";
   for (size_t piece = 1; piece <= sizeof bytes; piece++) {
     struct seen seen;
     begin(&seen);

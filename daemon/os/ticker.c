@@ -1,4 +1,4 @@
-#include "daemon/net/ticker.h"
+#include "daemon/os/ticker.h"
 
 #include <sys/timerfd.h>
 #include <unistd.h>
