@@ -24,7 +24,7 @@
 #include "daemon/tier/tier_calls.h"
 #include "daemon/tier/tier_stream.h"
 
-#define TIER_NAME_BYTES 280u /* "HOST:PORT", or "unix:PATH" */
+#define TIER_NAME_BYTES 280u  /* "HOST:PORT", or "unix:PATH" */
 #define TIER_CAUSE_BYTES 200u
 #define TIER_TRIES_MAX 5u /* of an op that the tier redirects, in all */
 
@@ -70,6 +70,7 @@ struct tier_link {
   bool probe_wanted[FLEET_OP_CLASSES];
   uint64_t since_ns[FLEET_OP_CLASSES];             /* the latest change of the breaker's state */
   char causes[FLEET_OP_CLASSES][TIER_CAUSE_BYTES]; /* of its latest opening */
+  char refused[TIER_CAUSE_BYTES];                  /* the latest error about a lease */
   bool stopped[FLEET_OP_CLASSES];                  /* as the log last said */
   uint64_t stopped_ns;
 

@@ -7,16 +7,14 @@
 #include "daemon/tier/tier_internal.h"
 #include "daemon/tier/tier_link.h"
 
-#define ERROR_BYTES 200u /* of an error reply, for the log */
-
 void tier_link_set_limit(struct tier_link *link) {
   const struct tier_call *call = tier_calls_first(&link->calls);
   link->reader.limit = call != NULL ? (size_t)call->limit : TIER_REPLY_SMALL;
 }
 
 /* Copies the text of an error reply as one line. */
-static void copy_error(char text[ERROR_BYTES], const struct resp_item *item) {
-  size_t n = item->size < ERROR_BYTES - 1 ? item->size : ERROR_BYTES - 1;
+static void copy_error(char text[TIER_CAUSE_BYTES], const struct resp_item *item) {
+  size_t n = item->size < TIER_CAUSE_BYTES - 1 ? item->size : TIER_CAUSE_BYTES - 1;
   for (size_t i = 0; i < n; i++)
     text[i] = (unsigned char)item->text[i] < ' ' || item->text[i] == 0x7f ? '?' : item->text[i];
   text[n] = '\0';
@@ -80,7 +78,7 @@ static bool resend(struct tier_link *link, const struct tier_call *call, enum re
 
 static void take_error(struct tier_link *link, const struct tier_call *call,
                        const struct resp_item *item, uint64_t now_ns) {
-  char text[ERROR_BYTES];
+  char text[TIER_CAUSE_BYTES];
   enum reply_error error = reply_error_kind(item->text, item->size);
   copy_error(text, item);
   if (resend(link, call, error, item, now_ns))
@@ -99,7 +97,7 @@ static void take_error(struct tier_link *link, const struct tier_call *call,
 static void take_value(struct tier_link *link, const struct tier_call *call,
                        const struct resp_reply *reply, uint64_t now_ns) {
   struct tier_answer answer;
-  static const char refused[] = "the tier refused the lease";
+  const char *refused = link->refused;
   if (call->op == NULL) { /* cancelled: only the breaker hears of it */
     finish_call(link, call, &(struct fleet_reply){.status = FLEET_NONE}, refused, now_ns);
     return;
@@ -115,13 +113,15 @@ static void take_value(struct tier_link *link, const struct tier_call *call,
 }
 
 /* Takes a reply that is followed by another to the same op: to ASKING, or to SET of a lease. */
-static void take_first(struct tier_call *call, const struct resp_item *item) {
+static void take_first(struct tier_link *link, struct tier_call *call,
+                       const struct resp_item *item) {
   bool asking = (call->flags & TIER_OP_ASKING) != 0 && call->replied % 2 == 1;
   if (asking)
     return; /* if it failed, the next one fails too, and says why */
   if (item->type == RESP_ERROR) {
     enum reply_error error = reply_error_kind(item->text, item->size);
     call->unavailable = error == REPLY_UNAVAILABLE || error == REPLY_UNAUTHORIZED;
+    copy_error(link->refused, item);
   } else {
     call->granted = item->type == RESP_STATUS;
   }
@@ -131,7 +131,7 @@ static void take_op_reply(struct tier_link *link, struct tier_call *call,
                           const struct resp_reply *reply, uint64_t now_ns) {
   const struct resp_item *item = &reply->items[0];
   if (++call->replied < call->replies) {
-    take_first(call, item);
+    take_first(link, call, item);
     return;
   }
   struct tier_call copy = *call;
@@ -148,7 +148,7 @@ static void take_op_reply(struct tier_link *link, struct tier_call *call,
 /* A redirection proves that the server works. */
 static void take_probe(struct tier_link *link, enum fleet_op_class class,
                        const struct resp_item *item, uint64_t now_ns) {
-  char text[ERROR_BYTES] = "";
+  char text[TIER_CAUSE_BYTES] = "";
   enum reply_error error = REPLY_REFUSED;
   if (item->type == RESP_ERROR) {
     error = reply_error_kind(item->text, item->size);
@@ -174,7 +174,7 @@ void tier_link_reply(void *arg, const struct resp_reply *reply) {
   if (link->broken)
     return;
   if (call == NULL || is_early(link, call)) {
-    char text[ERROR_BYTES] = "it replied to nothing";
+    char text[TIER_CAUSE_BYTES] = "it replied to nothing";
     if (reply->items[0].type == RESP_ERROR)
       copy_error(text, &reply->items[0]);
     tier_link_break(link, BREAKER_LOST, text);

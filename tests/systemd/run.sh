@@ -78,7 +78,7 @@ if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" 
   --copy "$here/lab_functions.sh:/root/lab_functions.sh" --copy "$here/hammer.py:/root/hammer.py" \
   --copy "${SURVIVOR:-build/tests/systemd/survivor}:/root/survivor" \
   --pkg libuv1 --pkg libinih1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libmicrohttpd12 \
-  --pkg libncursesw6 --pkg libhiredis0.14 --pkg libssl3 --pkg libpam-systemd \
+  --pkg libncursesw6 --pkg libhiredis0.14 --pkg libssl3 --pkg libpam-systemd --pkg redis-server \
   --setup 'ldconfig && systemd-sysusers' >"$tmp/lab.log" 2>&1; then
   cat "$tmp/lab.log"
   echo "FAIL  booting the lab"
