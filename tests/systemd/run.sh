@@ -74,7 +74,7 @@ if [ "$(id -u)" != 0 ]; then
   finish
 fi
 
-if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
+if ! "$lab" start --bpf --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
   --copy "$here/lab_functions.sh:/root/lab_functions.sh" --copy "$here/hammer.py:/root/hammer.py" \
   --copy "${SURVIVOR:-build/tests/systemd/survivor}:/root/survivor" \
   --pkg libuv1 --pkg libinih1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libmicrohttpd12 \

@@ -414,6 +414,22 @@ START_TEST(reload_option_that_needs_a_restart_is_named_each_time) {
 END_TEST
 
 /* A region that is not shared cannot be replaced. */
+/* A tier that nobody serves: the daemon goes on without it. */
+START_TEST(reload_of_the_tier_names_what_needs_a_restart) {
+  configured_start("tier = unix:///nowhere\ntier-deadline = 1\n", NULL);
+  reload("tier = unix:///elsewhere\ntier-deadline = 2\ntier-ttl = 60\ntier-queue-age = 3\n"
+         "tier-namespaces = gpt2-*\ntier-mode = read-only\ntier-lease = 5\n");
+  configured_expect_log("reload: tier: unix:///nowhere -> unix:///elsewhere needs a restart\n");
+  configured_expect_log("reload: tier-mode: read-write -> read-only needs a restart\n");
+  configured_expect_log("reload: tier-lease: 3 -> 5 needs a restart\n");
+  configured_expect_log("reload: tier-namespaces: * -> gpt2-*\n");
+  configured_expect_log("reload: tier-deadline: 1 -> 2\n");
+  configured_expect_log("reload: tier-ttl: 0 -> 60\n");
+  configured_expect_log("reload: tier-queue-age: 10 -> 3\n");
+  configured_stop();
+}
+END_TEST
+
 START_TEST(reload_size_without_a_region_needs_a_restart) {
   configured_start("max-bytes = 64M\nmax-clients = 10\n", "--no-region");
   reload("max-bytes = 32M\nmax-clients = 20\n");
@@ -504,6 +520,7 @@ int main(void) {
   tcase_add_test(tc, reload_trace_on_other_file_and_off);
   tcase_add_test(tc, reload_trace_directory_bounds_clients);
   tcase_add_test(tc, reload_option_that_needs_a_restart_is_named_each_time);
+  tcase_add_test(tc, reload_of_the_tier_names_what_needs_a_restart);
   tcase_add_test(tc, reload_size_without_a_region_needs_a_restart);
   tcase_add_test(tc, reload_command_line_stays_the_strongest);
   tcase_add_test(tc, reload_keeps_a_size_that_was_set_until_the_file_changes);
