@@ -141,6 +141,8 @@ void request_times_add(const struct call *call, const struct fc_request *request
     times->parked_ns = dispatch->ended_ns;
   if (result == DISPATCH_RETRY || result == DISPATCH_NO_SLICE)
     return;
+  if (times->tier_ns > 0) /* also if it waits for a lease next */
+    latency_add(latency, LATENCY_TIER, times->tier_ns);
   if (latency != NULL && dispatch->kind != LATENCY_KINDS) {
     uint64_t queue_ns = queue_ns_of(call, times);
     uint64_t total_ns = queue_ns + times->serve_ns + times->send_ns + times->tier_ns;
@@ -148,8 +150,6 @@ void request_times_add(const struct call *call, const struct fc_request *request
     latency_add(latency, LATENCY_QUEUE, queue_ns);
     latency_add(latency, LATENCY_SERVE, times->serve_ns);
     latency_add(latency, LATENCY_SEND, times->send_ns);
-    if (times->tier_ns > 0)
-      latency_add(latency, LATENCY_TIER, times->tier_ns);
     /* A hello that was refused has no client. */
     if (call->session->handshake_done &&
         slow_log_takes(&latency->slow, total_ns, dispatch->ended_ns))

@@ -184,6 +184,9 @@ START_TEST(wait_for_other_node_counts_from_first_attempt) {
   ck_assert_uint_ge(counts()->scoring_wall_ns, 3000000 + 1500000); /* and most of a poll's time */
   ck_assert_uint_le(counts()->scoring_wall_ns, took_ns + 1000000);
   ck_assert_uint_eq(counts()->lease_wait_ns, counts()->scoring_wall_ns);
+  ck_assert_uint_eq(latency.kinds[LATENCY_TIER].count, 1);
+  ck_assert_uint_eq(latency.kinds[LATENCY_LEASE_WAIT].count, 1);
+  ck_assert_uint_ge(latency.kinds[LATENCY_LEASE_WAIT].max_ns, counts()->lease_wait_ns);
 }
 END_TEST
 
