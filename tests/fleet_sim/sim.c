@@ -32,12 +32,19 @@ struct change {
   struct sim *sim;
 };
 
+/* The server that all nodes need: it has the clears. */
+static uint32_t failing_server(const struct sim_tier *tier) {
+  return sim_tier_server_of(tier, fc_str_of("{fleet}"));
+}
+
 static void stop_server(struct sim_event *event) {
-  sim_tier_stop(&((struct change *)event)->sim->tier, 0);
+  struct sim_tier *tier = &((struct change *)event)->sim->tier;
+  sim_tier_stop(tier, failing_server(tier));
 }
 
 static void fail_over(struct sim_event *event) {
-  sim_tier_fail_over(&((struct change *)event)->sim->tier, 0);
+  struct sim_tier *tier = &((struct change *)event)->sim->tier;
+  sim_tier_fail_over(tier, failing_server(tier));
 }
 
 static void clear(struct sim_event *event) {
@@ -56,7 +63,8 @@ static void set_change(struct sim *sim, struct change *change, uint64_t at_ns,
 static void make(struct sim *sim, const struct sim_params *params) {
   *sim = (struct sim){.params = *params, .random = {params->seed}};
   sim_tier_init(&sim->tier, &sim->clock, &sim->random, &params->network, params->servers);
-  sim->tier.servers[0].db.lag_ns = params->fail_at_ns == 0 ? 0 : params->lag_ns;
+  if (params->fail_at_ns != 0)
+    sim->tier.servers[failing_server(&sim->tier)].db.lag_ns = params->lag_ns;
   sim->tasks = sim_alloc((size_t)SIM_VERSIONS * params->keys, sizeof *sim->tasks);
   sim->order = sim_alloc(params->keys, sizeof *sim->order);
   for (uint32_t i = 0; i < params->keys; i++)

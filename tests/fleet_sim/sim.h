@@ -19,12 +19,13 @@ struct sim_params {
   uint32_t nodes, workers; /* workers of a node */
   uint32_t keys, servers;
   struct sim_network network;
-  bool together;         /* all workers get the keys in one order, from the start on */
-  uint64_t start_ns;     /* workers start within this time */
-  uint64_t think_ns;     /* of a worker between two keys: mean */
-  uint64_t compute_ns;   /* of a key: median */
-  double compute_sigma;  /* of its lognormal distribution */
-  uint64_t fail_at_ns;   /* server 0 stops, behind SIM_START_NS. 0: never */
+  bool together;        /* all workers get the keys in one order, from the start on */
+  uint64_t start_ns;    /* workers start within this time */
+  uint64_t think_ns;    /* of a worker between two keys: mean */
+  uint64_t compute_ns;  /* of a key: median */
+  double compute_sigma; /* of its lognormal distribution */
+  uint64_t
+      fail_at_ns; /* the server with the clears stops, this long after SIM_START_NS. 0: never */
   uint64_t fail_over_ns; /* until its replica takes its place, */
   uint64_t lag_ns;       /* which lacks the writes of this time */
   uint64_t clear_at_ns;  /* node 0 clears the namespace, likewise */

@@ -33,7 +33,7 @@ const struct sim_scene sim_scenes[] = {
     {"herd", "all workers get the keys in one order, and at the same time", herd},
     {"lossy", "steady, and the network loses 1% of the messages and 0.01% of the connections",
      lossy},
-    {"failover", "steady, and a server stops for 1 s and loses its writes of the last 0.5 s",
+    {"failover", "steady, and the server of the clears stops for 1 s and loses the writes of 0.5 s",
      failover},
     {"clear", "steady, and a node clears the namespace after 5 s", clear},
 };
