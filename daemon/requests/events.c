@@ -44,6 +44,12 @@ static struct fc_event event_of(const struct call *call, enum fc_event_kind kind
                            .client = call->session->name};
 }
 
+/* Returns whether this is the first hit on a value that no client of this node put. It is counted
+ * already, unless the get only peeked. */
+static bool is_from_tier(const struct call *call, const struct entry *entry) {
+  return call->dispatch->fleet != NULL && entry_origin(entry) == 0 && entry->hits <= 1;
+}
+
 void events_hit(const struct call *call, const struct call_record *record,
                 const struct entry *entry) {
   if (!is_needed(&call->dispatch->watch, FC_EVENT_HIT))
@@ -51,7 +57,9 @@ void events_hit(const struct call *call, const struct call_record *record,
   struct fc_event event = event_of(call, FC_EVENT_HIT, record->key);
   event.bytes = entry_value_size(entry);
   event.cost_ns = client_time_compute_ns(entry_compute_ns(entry));
-  event.detail = record->waited ? FC_HIT_AFTER_WAIT : FC_HIT_MESSAGE;
+  event.detail = record->waited              ? FC_HIT_AFTER_WAIT
+                 : is_from_tier(call, entry) ? FC_HIT_TIER
+                                             : FC_HIT_MESSAGE;
   watch_add(&call->dispatch->watch, &event);
 }
 

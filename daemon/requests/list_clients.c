@@ -13,6 +13,15 @@ static void set_wait(struct fc_client_entry *item, const struct lease_wait *wait
   item->wait.owner_pid = owner.pid;
 }
 
+/* Returns the number of waits for other nodes, with a request that waits for the tier's answer. */
+static uint32_t tier_waits(const struct session *session) {
+  uint32_t n = session->waits_for_fleet;
+  for (const struct lease_wait *wait = session->leases.wait_first; wait != NULL;
+       wait = wait->next_of_client)
+    n += wait->lease->owner->remote;
+  return n;
+}
+
 static void set_user(struct fc_user_entry *item, const struct user *user) {
   const uint64_t *used = user->used;
   *item = (struct fc_user_entry){
@@ -42,6 +51,7 @@ static void add_client(struct page *page, const struct session *session, uint64_
       .leases = client->held,
       .waits = client->waits,
       .has_user = session->user != NULL,
+      .tier_waits = tier_waits(session),
   };
   if (session->user != NULL)
     set_user(&item.user, session->user);

@@ -22,6 +22,7 @@ enum fc_hit_detail {
   FC_HIT_REGION = 0, /* the client read the region, and reported the hit later */
   FC_HIT_MESSAGE = 1,
   FC_HIT_AFTER_WAIT = 2, /* a get that waited for another client's put */
+  FC_HIT_TIER = 3,       /* by message: the first one on a value that came from the tier */
 };
 enum fc_miss_detail { /* the first three are fc_lease_state */
                       FC_MISS_PLAIN = 0,

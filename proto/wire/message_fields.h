@@ -523,7 +523,8 @@
   FIELD(held, held_or_nil, &m->held)                                                               \
   FIELD(waits, u32, &m->waits)                                                                     \
   FIELD(wait, wait_or_nil, &m->wait)                                                               \
-  LATER(user, user_or_nil, &m->has_user, &m->user)
+  LATER(user, user_or_nil, &m->has_user, &m->user)                                                 \
+  LATER(tier_waits, u32, &m->tier_waits)
 
 #define FC_NAMESPACE_ROW_FIELDS                                                                    \
   FIELD(namespace, name, &m->name_space)                                                           \

@@ -54,6 +54,8 @@ struct fc_client_entry {
   struct fc_wait_entry wait; /* the first of these waits; .key.op none: it waits for none */
   bool has_user;             /* the daemon has sent `user` */
   struct fc_user_entry user;
+  uint32_t tier_waits; /* of `waits`, those for values of other nodes; and a request that waits for
+                          the tier's answer */
 };
 struct fc_namespace_entry {
   struct fc_str name_space;

@@ -31,14 +31,14 @@ static const uint8_t two_leases[] =
     "\x9b\xa1n\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x04\xa3w-2\x00\x01\x00\x00";
 /* one that computes a key and waits for another, one that does neither, a tool */
 static const uint8_t three_clients[] =
-    "\x9e\x03\xa3w-1\xcd\x03\xe8\x05\xa1m\xc3\x64\x0a\x09\x02"
+    "\x9f\x03\xa3w-1\xcd\x03\xe8\x05\xa1m\xc3\x64\x0a\x09\x02"
     "\x94\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x01"
     "\x98\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x2a\x04\xa3w-2\xcd\x03\xe9"
-    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05"
-    "\x9e\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
-    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05"
-    "\x9e\x05\xa3"
-    "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0\xc0";
+    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05\x01"
+    "\x9f\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
+    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05\x00"
+    "\x9f\x05\xa3"
+    "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0\xc0\x00";
 /* one with a manifest, one without */
 static const uint8_t two_namespaces[] =
     "\x99\xa1m\xa7{\"a\":1}\x02\xcd\x01\xc0\x04\x02\x01\xce\x00\x98\x96\x80\xcd\x10\x00"
@@ -471,9 +471,9 @@ static const struct {
      "[78, 27, \"cursor\", [[3, \"w-1\", 1000, 5, \"m\", true, 100, 10, 9, 2, "
      "[\"op\", \"view\", \"" PROMPT_A "\", 7], 1, "
      "[\"op\", \"v\", \"" PROMPT_B "\", 0, 42, 4, \"w-2\", 1001], "
-     "[2, 1, 3, 4, 32768, 0, 5]], "
-     "[4, \"w-2\", 0, 5, \"m\", false, 99, 0, 0, 0, nil, 0, nil, [2, 1, 3, 4, 32768, 0, 5]], "
-     "[5, \"ctl\", 7, 0, nil, false, 1, 0, 0, 0, nil, 0, nil, nil]]]",
+     "[2, 1, 3, 4, 32768, 0, 5], 1], "
+     "[4, \"w-2\", 0, 5, \"m\", false, 99, 0, 0, 0, nil, 0, nil, [2, 1, 3, 4, 32768, 0, 5], 0], "
+     "[5, \"ctl\", 7, 0, nil, false, 1, 0, 0, 0, nil, 0, nil, nil, 0]]]",
      {.type = FC_REPLY | FC_CLIENTS,
       .id = 27,
       .list = {BYTES("cursor"), 6, 3, three_clients, sizeof three_clients - 1}}},

@@ -15,9 +15,9 @@
 #define INDENT "    "
 
 static const struct table_column columns[] = {
-    {"ID", TABLE_NUMBER},      {"PID", TABLE_NUMBER}, {"CLIENT", TABLE_NAME},
-    {"NAMESPACE", TABLE_NAME}, {"VIA", TABLE_TEXT},   {"HITS", TABLE_NUMBER},
-    {"SHARED", TABLE_NUMBER},
+    {"ID", TABLE_NUMBER},      {"PID", TABLE_NUMBER},    {"CLIENT", TABLE_NAME},
+    {"NAMESPACE", TABLE_NAME}, {"VIA", TABLE_TEXT},      {"HITS", TABLE_NUMBER},
+    {"SHARED", TABLE_NUMBER},  {"REMOTE", TABLE_NUMBER},
 };
 
 const struct listing_kind clients_kind = {.columns = columns,
@@ -132,6 +132,7 @@ static void add_row(struct table *table, size_t width, const struct fc_client_en
   table_cell(table, via(client));
   table_cell(table, units_count(client->hits, text));
   table_cell(table, units_count(client->shared_hits, text));
+  table_cell(table, units_count(client->tier_waits, text));
   if (client->held.op.data || client->wait.key.op.data)
     add_note(table, width, client);
 }
@@ -172,7 +173,7 @@ static json_t *client_object(const struct fc_client_entry *client) {
   char user[USER_SIZE];
 
   return json_pack(
-      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
+      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
       json_value_name(client->client), "client_id", json_value_count(client->client_id), "pid",
       json_value_pid(client->pid), "uid", json_value_count(client->uid), "user",
       json_value_name(fc_str_of(user_name(client->uid, user))), "user_holds", user_object(client),
@@ -180,7 +181,8 @@ static json_t *client_object(const struct fc_client_entry *client) {
       json_value_seconds(client->connected_ns), "hits", json_value_count(client->hits),
       "shared_hits", json_value_count(client->shared_hits), "leases",
       json_value_count(client->leases), "held", held_object(client), "waits",
-      json_value_count(client->waits), "wait", wait_object(client));
+      json_value_count(client->waits), "wait", wait_object(client), "tier_waits",
+      json_value_count(client->tier_waits));
 }
 
 /* ---- groups ---- */

@@ -23,7 +23,7 @@ static const struct {
   const char *cost; /* the meaning of cost_ns, in JSON; NULL: none */
 } kinds[FC_EVENT_KINDS] = {
     [FC_EVENT_LOST] = {"lost", {""}, NULL},
-    [FC_EVENT_HIT] = {"hit", {"region", "message", "waited"}, "saved_s"},
+    [FC_EVENT_HIT] = {"hit", {"region", "message", "waited", "tier"}, "saved_s"},
     [FC_EVENT_MISS] = {"miss", {"", "granted", "taken", "waits"}, NULL},
     [FC_EVENT_PUT] = {"put", {"stored", "kept", "stale", "too_big", "no_memory"}, "compute_s"},
     [FC_EVENT_EVICTION] = {"evict",

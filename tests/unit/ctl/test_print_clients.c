@@ -64,6 +64,7 @@ static struct fc_client_entry largest_client(void) {
       .connected_ns = UINT64_MAX,
       .hits = 9999999,
       .shared_hits = 9999999,
+      .tier_waits = 9999999,
       .has_user = true,
       .user = {10000000, 1, 10000000, 10000000, UINT64_C(1023) << 20, 1, 1}};
 
@@ -85,22 +86,23 @@ START_TEST(clients_print_rows_with_their_leases) {
   add_wait(&clients[3], 256);
   clients[3].region = false;
   clients[3].pid = 0;
+  clients[3].tier_waits = 12;
   printed_is(print_clients((struct listing){.filter.name_space = "n"}, clients, 4),
              "54321: 5 clients, 4 leases, 256 waits, rings 32 KiB\n"
-             "ID  PID CLIENT   VIA    HITS SHARED\n"
-             " 3 4711 worker-1 region  120     45\n"
-             " 3 4711 worker-1 region  120     45\n"
+             "ID  PID CLIENT   VIA    HITS SHARED REMOTE\n"
+             " 3 4711 worker-1 region  120     45      0\n"
+             " 3 4711 worker-1 region  120     45      0\n"
              "    holds logprob_of base abcdef01\n"
-             " 3 4711 worker-1 region  120     45\n"
+             " 3 4711 worker-1 region  120     45      0\n"
              "    holds logprob_of base abcdef01, +2 more\n"
-             " 3    - worker-1 socket  120     45\n"
+             " 3    - worker-1 socket  120     45     12\n"
              "    waits 1.23 s for logprob_of base abcdef01 of worker-2 (pid 4712), +255 more\n");
   clients[0].name_space = (struct fc_str){0}; /* a tool */
   printed_is(print_clients((struct listing){0}, clients, 2),
              "54321: 5 clients, 4 leases, 256 waits, rings 32 KiB\n"
-             "ID  PID CLIENT   NAMESPACE VIA    HITS SHARED\n"
-             " 3 4711 worker-1 -         region  120     45\n"
-             " 3 4711 worker-1 gpt2      region  120     45\n"
+             "ID  PID CLIENT   NAMESPACE VIA    HITS SHARED REMOTE\n"
+             " 3 4711 worker-1 -         region  120     45      0\n"
+             " 3 4711 worker-1 gpt2      region  120     45      0\n"
              "    holds logprob_of base abcdef01\n");
 }
 END_TEST
@@ -117,18 +119,18 @@ START_TEST(clients_of_several_users_are_grouped) {
   }
   printed_is(print_clients((struct listing){.filter.name_space = "n", .limit = 4}, clients, 7),
              "4000000003: 4 clients, 0 leases, 0 waits, rings 0 B\n"
-             "ID  PID CLIENT   VIA    HITS SHARED\n"
-             " 1 4711 worker-1 region  120     45\n"
+             "ID  PID CLIENT   VIA    HITS SHARED REMOTE\n"
+             " 1 4711 worker-1 region  120     45      0\n"
              "    3 more: --limit 0 lists all\n"
              "\n"
              "4000000001: 2 clients, 0 leases, 0 waits, rings 0 B\n"
-             "ID  PID CLIENT   VIA    HITS SHARED\n"
-             " 2 4711 worker-1 region  120     45\n"
+             "ID  PID CLIENT   VIA    HITS SHARED REMOTE\n"
+             " 2 4711 worker-1 region  120     45      0\n"
              "    1 more: --limit 0 lists all\n"
              "\n"
              "4000000002: 1 client, 0 leases, 0 waits, rings 0 B\n"
-             "ID  PID CLIENT   VIA    HITS SHARED\n"
-             " 7 4711 worker-1 region  120     45\n");
+             "ID  PID CLIENT   VIA    HITS SHARED REMOTE\n"
+             " 7 4711 worker-1 region  120     45      0\n");
 }
 END_TEST
 
@@ -141,10 +143,10 @@ START_TEST(clients_of_an_older_daemon_are_added_up) {
   add_wait(&clients[1], 1);
   printed_is(print_clients((struct listing){.filter.name_space = "n"}, clients, 2),
              "54321: 2 clients, 3 leases, 1 wait, rings 0 B\n"
-             "ID  PID CLIENT   VIA    HITS SHARED\n"
-             " 3 4711 worker-1 region  120     45\n"
+             "ID  PID CLIENT   VIA    HITS SHARED REMOTE\n"
+             " 3 4711 worker-1 region  120     45      0\n"
              "    holds logprob_of base abcdef01, +2 more\n"
-             " 3 4711 worker-1 region  120     45\n"
+             " 3 4711 worker-1 region  120     45      0\n"
              "    waits 1.23 s for logprob_of base abcdef01 of worker-2 (pid 4712)\n");
 }
 END_TEST
@@ -155,7 +157,7 @@ START_TEST(clients_fit_80_columns) {
       print_clients((struct listing){.filter.name_space = _i == 1 ? "n" : NULL}, clients, 2);
 
   printed_fits(text);
-  printed_contains(text, " socket 9999999 9999999\n");
+  printed_contains(text, " socket 9999999 9999999 9999999\n");
   printed_contains(text, " abcdef01, +9999999 more\n");
   printed_contains(text, "    waits 213503d for ");
   printed_contains(text, " (pid 4194304), +9999999 more\n");
@@ -199,7 +201,8 @@ START_TEST(clients_json_has_everything) {
   printed_number(first, "hits", 120);
   printed_number(first, "shared_hits", 45);
   printed_number(first, "leases", 2);
-  ck_assert_uint_eq(json_object_size(first), 15);
+  printed_number(first, "tier_waits", 0);
+  ck_assert_uint_eq(json_object_size(first), 16);
   second = json_object_get(first, "user_holds");
   printed_number(second, "connections", 5);
   printed_number(second, "namespaces", 1);

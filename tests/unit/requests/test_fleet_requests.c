@@ -222,6 +222,49 @@ START_TEST(listings_name_other_node) {
   reply = client_reply(two);
   fc_clients_next(&reply.list, &client); /* the first is one */
   ck_assert(fc_str_equal(client.wait.owner, fc_str_of("(another node)")));
+  ck_assert_uint_eq(client.tier_waits, 1);
+  fc_clients_next(&reply.list, &client);
+  ck_assert_uint_eq(client.tier_waits, 0);
+}
+END_TEST
+
+START_TEST(parked_request_listed_as_wait_for_tier) {
+  struct fc_buf request = dispatch_fleet_park(one, 1, WAIT_MS), frame = {0};
+  struct fc_client_entry client = {0};
+  ck_assert_int_eq(fc_encode_page(&frame, FC_CLIENTS, 401, &(struct fc_page){.limit = 10}), 0);
+  client_request(two, &frame);
+  struct fc_reply reply = client_reply(two);
+  fc_clients_next(&reply.list, &client); /* the first is one */
+  ck_assert_uint_eq(client.tier_waits, 1);
+  ck_assert_uint_eq(client.waits, 0);
+  dispatch_fleet_settle();
+  ck_assert_int_eq(dispatch_fleet_resume(one, &request), DISPATCH_DONE);
+}
+END_TEST
+
+/* Only the first hit on a value says that it came from the tier. */
+START_TEST(hit_on_value_of_tier_is_event_of_its_own) {
+  static const uint32_t details[] = {FC_HIT_TIER, FC_HIT_MESSAGE};
+  struct fc_buf frame = {0};
+  struct fc_event event;
+  ck_assert_int_eq(fc_encode_watch(&frame, 500, &(struct fc_watch){.kinds = 1u << FC_EVENT_HIT}),
+                   0);
+  client_request(two, &frame);
+  (void)client_reply(two);
+  dispatch_fleet_publish(1, SIZE);
+  ask(one, 1, WAIT_MS);
+  expect_hit(one, 1, SIZE);
+  struct fc_buf again = dispatch_fleet_get(1, WAIT_MS);
+  client_request(one, &again);
+  expect_hit(one, 1, SIZE);
+  ck_assert_int_eq(fc_encode_events(&frame, 501, &(struct fc_events_request){0}), 0);
+  client_request(two, &frame);
+  struct fc_reply reply = client_reply(two);
+  ck_assert_uint_eq(reply.list.n, 2);
+  for (size_t i = 0; i < 2; i++) {
+    fc_events_next(&reply.list, &event);
+    ck_assert_uint_eq(event.detail, details[i]);
+  }
 }
 END_TEST
 
@@ -319,6 +362,8 @@ static Suite *make_suite(void) {
   tcase_add_test(tcase, wait_for_other_node_counts_from_first_attempt);
   tcase_add_test(tcase, lease_that_other_node_releases_goes_to_waiter);
   tcase_add_test(tcase, listings_name_other_node);
+  tcase_add_test(tcase, parked_request_listed_as_wait_for_tier);
+  tcase_add_test(tcase, hit_on_value_of_tier_is_event_of_its_own);
   tcase_add_test(tcase, parked_request_stays_parked_if_dispatched_early);
   tcase_add_test(tcase, put_meanwhile_is_hit_that_leaves_fill);
   tcase_add_test(tcase, request_asks_once_and_goes_on_at_deadline);
