@@ -2,11 +2,11 @@
 
 #include <sys/random.h>
 
-#include "daemon/base/name_patterns.h"
 #include "daemon/fleet/fleet_value.h"
 #include "daemon/rings/client_time.h"
 #include "daemon/server_internal.h"
 #include "proto/errors.h"
+#include "proto/name_patterns.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 

@@ -1,8 +1,8 @@
 /* Connects the clears of the fleet (daemon/fleet/fleet_clears.h) with the cache and the requests.
  */
-#include "daemon/base/name_patterns.h"
 #include "daemon/server_internal.h"
 #include "daemon/server_tier.h"
+#include "proto/name_patterns.h"
 
 static bool selects(void *arg, struct fc_str name_space) {
   const struct server *server = arg;

@@ -1,8 +1,8 @@
 #include "daemon/config/tier_options.h"
 
-#include "daemon/base/name_patterns.h"
 #include "daemon/config/tier_url.h"
 #include "proto/errors.h"
+#include "proto/name_patterns.h"
 
 #include <string.h>
 

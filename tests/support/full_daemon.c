@@ -7,6 +7,8 @@
 #include "tests/support/ctl.h"
 #include "tests/support/library.h"
 
+#define NO_TIER "unix:///no/such/server" /* it is away, and has statistics all the same */
+
 static struct fcache *open_with_limits(const struct daemon *daemon) {
   const int64_t max_entries = 10;
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -28,7 +30,7 @@ void full_daemon_start(struct daemon *daemon) {
   memset(daemon, 0, sizeof *daemon);
   harness_make_dir(state);
   (void)snprintf(trace, sizeof trace, "%s/trace", state);
-  harness_start(daemon, "--state", state, "--trace", trace, NULL);
+  harness_start(daemon, "--state", state, "--trace", trace, "--tier", NO_TIER, NULL);
   (void)setenv("FCACHE_SOCKET", daemon->socket, 1);
   cache = open_with_limits(daemon);
   library_put_text(cache, &key, "value");

@@ -4,8 +4,8 @@
 
 #include "tests/support/harness.h"
 
-/* Starts a daemon with a state directory, a trace, the namespace "ns" with both limits and one
- * entry, and a complete snapshot. Sets $FCACHE_SOCKET to its socket. */
+/* Starts a daemon with a state directory, a trace, a tier that is away, the namespace "ns" with
+ * both limits and one entry, and a complete snapshot. Sets $FCACHE_SOCKET to its socket. */
 void full_daemon_start(struct daemon *daemon);
 
 #endif

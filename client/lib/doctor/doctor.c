@@ -29,6 +29,7 @@ static const struct {
     {"settings", doctor_check_settings, STATISTICS},
     {"names", doctor_check_names, STATISTICS},
     {"manifests", doctor_check_manifests, STATISTICS},
+    {"tier", doctor_check_tier, STATISTICS},
     {"trace", doctor_check_trace, STATISTICS},
     {"snapshot", doctor_check_snapshot, STATISTICS},
     {"restarts", doctor_check_restarts, STATISTICS},

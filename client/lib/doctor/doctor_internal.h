@@ -83,6 +83,7 @@ void doctor_check_memory(struct doctor *doctor);
 void doctor_check_settings(struct doctor *doctor);
 void doctor_check_names(struct doctor *doctor);
 void doctor_check_manifests(struct doctor *doctor);
+void doctor_check_tier(struct doctor *doctor);
 void doctor_check_trace(struct doctor *doctor);
 void doctor_check_snapshot(struct doctor *doctor);
 void doctor_check_restarts(struct doctor *doctor);

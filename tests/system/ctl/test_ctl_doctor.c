@@ -16,6 +16,8 @@
 #include "tests/support/screen.h"
 #include "tests/support/scripted_daemon.h"
 
+#define TIER_BOUND_NS UINT64_C(20000000000)
+
 static struct daemon daemon_; /* of a set-up that has one */
 static char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
 static struct fcache *workers[2];
@@ -159,6 +161,18 @@ static void refused_clients(void) {
     raw_close(&some[i]);
 }
 
+/* The daemon finds out a moment after its start. */
+static void tier_gone(void) {
+  const char *found = NULL;
+  serve("--tier", "unix:///no/such/server");
+  for (uint64_t until_ns = harness_now_ns() + TIER_BOUND_NS; found == NULL;) {
+    char *out = ctl_printed(CTL("-S", path, "tier", "--json"));
+    ck_assert_msg(harness_now_ns() < until_ns, "the breaker stays closed: %s", out);
+    found = strstr(out, "\"open\"");
+    free(out);
+  }
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -184,6 +198,9 @@ static const struct {
     {small_cache, "", 1, "warning  evictions: the cache is too small: ", "set max-bytes SIZE"},
     {failed_snapshot, "", 1, "problem  snapshot: the latest snapshot failed", "state folder"},
     {refused_clients, "", 1, "warning  settings: 1 connections were refused", "--max-clients"},
+    {tier_gone, "", 1,
+     "problem  tier: the tier server unix:/no/such/server is not used for reads and writes: ",
+     "docs/fleet.md"},
     {near_names, "", 1, "warning  names: namespaces gpt2-base (1 client) and gpt2-bsae", "same"},
     {other_case, "", 1, "warning  names: namespaces Llama (1 client) and llama", "same"},
     {near_manifests, "", 1, "differ only in dtype: \"f32\", and \"f16\"", "fcachectl namespaces"},

@@ -70,17 +70,12 @@ static unsigned count_sent(void) {
   return n;
 }
 
-/* The full daemon has no tier. */
-static bool is_of_tier(const struct fc_stats_row *row) {
-  return strncmp(row->name, "tier_", 5) == 0 || strncmp(row->name, "memory_tier", 11) == 0;
-}
-
 START_TEST(every_row_is_sent_at_its_places) {
   full_daemon_start(&daemon_);
   read_stats();
   for (size_t i = 0; i < FC_STATS_N_ROWS; i++) {
     const struct fc_stats_row *row = &fc_stats_rows[i];
-    unsigned places = is_of_tier(row) ? 0 : row->places & ~(unsigned)FC_STATS_IN_TOOL;
+    unsigned places = row->places & ~(unsigned)FC_STATS_IN_TOOL;
     ck_assert_msg(sent[i] == places, "%s is sent at the places %u, and its row has %u", row->name,
                   sent[i], places);
   }
@@ -115,12 +110,11 @@ START_TEST(json_of_fcachectl_has_every_row) {
     const struct fc_stats_row *row = &fc_stats_rows[i];
     json_t *in_daemon = json_object_get(daemon, row->name);
     json_t *in_space = json_object_get(space, row->name);
-    bool of_daemon =
-        (row->places & (FC_STATS_IN_DAEMON | FC_STATS_IN_TOOL)) != 0 && !is_of_tier(row);
+    bool of_daemon = row->places & (FC_STATS_IN_DAEMON | FC_STATS_IN_TOOL);
     ck_assert_msg((in_daemon != NULL) == of_daemon, "%s of the daemon", row->name);
     ck_assert_msg((in_space != NULL) == !!(row->places & FC_STATS_IN_NAMESPACE),
                   "%s of a namespace", row->name);
-    ck_assert(is_of_tier(row) || json_has_type(row, in_daemon != NULL ? in_daemon : in_space));
+    ck_assert(json_has_type(row, in_daemon != NULL ? in_daemon : in_space));
   }
   json_decref(stats);
   ck_assert_int_eq(harness_stop(&daemon_), 0);

@@ -1,7 +1,6 @@
-#include "daemon/base/name_patterns.h"
+#include "proto/name_patterns.h"
 
-#include "daemon/base/check.h"
-
+#include <assert.h>
 #include <fnmatch.h>
 #include <string.h>
 
@@ -18,7 +17,7 @@ static const char *next_pattern(const char *list, struct pattern *pattern) {
   const char *end = list + size;
   pattern->excludes = list[0] == '!';
   size -= pattern->excludes;
-  check_lt(size, sizeof pattern->text);
+  assert(size < sizeof pattern->text);
   memcpy(pattern->text, list + pattern->excludes, size);
   pattern->text[size] = '\0';
   return *end == ',' ? end + 1 : NULL;

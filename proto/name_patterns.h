@@ -3,8 +3,8 @@
  * The patterns are those of fnmatch(3), separated by commas. One that begins with "!" excludes. A
  * name is selected if a pattern matches it, or all patterns exclude, and none that excludes matches
  * it. The word "none" alone selects no name. Plain text: nothing to free. */
-#ifndef FC_DAEMON_NAME_PATTERNS_H
-#define FC_DAEMON_NAME_PATTERNS_H
+#ifndef FC_PROTO_NAME_PATTERNS_H
+#define FC_PROTO_NAME_PATTERNS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "daemon/base/name_patterns.h"
+#include "proto/name_patterns.h"
 #include "tests/support/runner.h"
 
 #include <check.h>
