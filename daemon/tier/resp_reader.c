@@ -205,7 +205,7 @@ static void deliver_array(struct resp_reader *reader) {
 /* Replaces the buffer after a large reply, which hiredis would keep until it is empty. */
 static int shrink(struct resp_reader *reader) {
   redisReader *old = reader->hiredis;
-  if (reader->peak <= RESP_LARGE_BYTES)
+  if (reader->peak <= 2 * RESP_LARGE_BYTES) /* pieces of small replies take no more */
     return 0;
   redisReader *fresh = new_hiredis(reader);
   if (fresh == NULL ||

@@ -7,7 +7,7 @@
  *
  * A value is not copied: the callback gets it in the reader's buffer. Memory: what of a reply has
  * arrived, at most the limit and RESP_SLACK_BYTES of it, with the allocator's growth (twice, or
- * 1 MiB more, whichever is less). It is freed after a reply of more than RESP_LARGE_BYTES.
+ * 1 MiB more, whichever is less). It is freed after twice RESP_LARGE_BYTES have been in it.
  * One thread. */
 #ifndef FC_DAEMON_RESP_READER_H
 #define FC_DAEMON_RESP_READER_H
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define RESP_DEPTH_MAX 5u       /* CLUSTER SLOTS has 4 */
-#define RESP_LARGE_BYTES 65536u /* replies from this size on are large */
+#define RESP_LARGE_BYTES 32768u /* replies from this size on are large */
 #define RESP_SLACK_BYTES 256u   /* lengths and ends of lines, beside the limit */
 #define RESP_ERROR_BYTES 128u
 

@@ -11,7 +11,7 @@
 
 #include "daemon/fleet/fleet_io.h"
 
-#define TIER_CALLS_MAX 1024u /* a power of two */
+#define TIER_CALLS_MAX 512u /* a power of two */
 
 enum tier_call_kind {
   CALL_OP,   /* of the fleet */

@@ -37,8 +37,8 @@ struct fleet_io *tier_io_interface(struct tier_io *tier);
 /* Changes the deadline of connecting. Ops have their own. */
 void tier_io_set_deadline(struct tier_io *tier, uint64_t deadline_ns);
 
-/* Closes all connections and handles. No op may be submitted any more; those that are in flight are
- * given back without a call of `done`. Idempotent. */
+/* Closes all connections and handles. Not within `done`. No op may be submitted any more; those
+ * that are in flight are given back without a call of `done`. Idempotent. */
 void tier_io_close(struct tier_io *tier);
 
 /* Frees the transport after the loop has closed its handles. NULL: does nothing. */

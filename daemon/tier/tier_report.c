@@ -48,5 +48,8 @@ uint64_t tier_io_bytes_max(uint64_t reply_bytes, bool tls) {
   uint64_t link = sizeof(struct tier_link) + stream + TIER_CALLS_MAX * sizeof(struct tier_call) +
                   2 * (RESP_LARGE_BYTES + TIER_STREAM_READ_BYTES);
   uint64_t large = 2 * (reply_bytes > TIER_REPLY_LIST ? reply_bytes : TIER_REPLY_LIST);
-  return sizeof(struct tier_io) + TIER_SERVERS_MAX * link + large;
+  uint64_t library = TLS_LIBRARY_BYTES_MAX; /* the hashes of scripts need it too */
+  if (tls)
+    library += 2 * TLS_CONTEXT_BYTES_MAX; /* an old and a new one while files are loaded again */
+  return sizeof(struct tier_io) + library + TIER_SERVERS_MAX * link + large;
 }

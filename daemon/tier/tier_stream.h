@@ -18,7 +18,7 @@
 #include "daemon/tier/tls_session.h"
 
 #define TIER_STREAM_SEND_BYTES (32u * 1024u)
-#define TIER_STREAM_READ_BYTES (64u * 1024u)
+#define TIER_STREAM_READ_BYTES (32u * 1024u)
 #define TIER_STREAM_TEXT_BYTES 320u
 /* A record of TLS is 16 KiB and has up to 256 bytes more when it is encrypted. */
 #define TIER_STREAM_CIPHER_BYTES (TIER_STREAM_SEND_BYTES + 2048u)
@@ -26,7 +26,7 @@
 /* Where received bytes are for the duration of a callback. All streams of a loop share one. */
 struct tier_read_buffers {
   char received[TIER_STREAM_READ_BYTES];
-  char decrypted[TIER_STREAM_READ_BYTES / 4];
+  char decrypted[TIER_STREAM_READ_BYTES / 2];
 };
 
 struct tier_stream_events {

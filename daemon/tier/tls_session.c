@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,7 @@ static SSL_CTX *new_ssl_context(const struct tls_files *files, struct error_text
   }
   SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
   (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_max_cert_list(ssl, TLS_CHAIN_BYTES_MAX);
   (void)SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
   if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 && load_files(ssl, files, error) == 0)
     return ssl;
@@ -114,7 +116,10 @@ static bool set_host(SSL *ssl, const char *host) {
   if (inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1)
     return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+  /* SSL_set_tlsext_host_name without its cast */
+  return SSL_set1_host(ssl, host) == 1 &&
+         SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                  (void *)(uintptr_t)host) == 1;
 }
 
 int tls_session_init(struct tls_session *session, struct tls_context *context, const char *host) {

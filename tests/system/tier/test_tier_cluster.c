@@ -153,7 +153,7 @@ START_TEST(ask_is_followed_once) {
 }
 END_TEST
 
-/* Each is received in part before the next: one server at a time may send more than 64 KiB. */
+/* Each is received in part before the next: one server at a time may send a large one. */
 START_TEST(large_values_of_all_servers_come_one_by_one) {
   static struct tier_test_op ops[KEYS];
   static char keys[KEYS][32];

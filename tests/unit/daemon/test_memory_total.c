@@ -79,7 +79,7 @@ START_TEST(memory_total_tier_has_its_part) {
   ck_assert_uint_eq(server_tier_bytes_max(&options), 0);
   options.tier = (char[]){"redis://localhost"};
   uint64_t bytes = server_tier_bytes_max(&options);
-  ck_assert_uint_eq(bytes >> 20, 118);
+  ck_assert_uint_eq(bytes >> 20, 109);
   options.tier_queue += 100u << 20;
   options.max_value += 10u << 20;
   ck_assert_uint_ge(server_tier_bytes_max(&options), bytes + (110u << 20));
