@@ -134,13 +134,12 @@ int tier_stream_send(struct tier_stream *stream) {
 /* libuv reads up to 32 times in a turn while the socket has more. Thousands of small values would
  * be stored one after the other, and other clients would wait. The loop reads the rest in its next
  * turn. */
-#define READS_A_TURN 2u
+#define READS_A_TURN 4u
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   struct tier_stream *stream = handle->data;
   bool is_last = ++stream->reads > READS_A_TURN;
-  stream->reads = is_last ? 0 : stream->reads;
   *buf = uv_buf_init(stream->buffers->received, is_last ? 0 : sizeof stream->buffers->received);
 }
 
@@ -187,6 +186,8 @@ static void receive_encrypted(struct tier_stream *stream, const char *bytes, siz
 
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf) {
   struct tier_stream *stream = handle->data;
+  if (n < (ssize_t)buf->len || n < 0) /* libuv reads no more in this turn */
+    stream->reads = 0;
   if (stream->closed || n == 0 || n == UV_ENOBUFS) /* on_alloc ends the turn */
     return;
   if (n < 0) {
