@@ -342,6 +342,25 @@ START_TEST(second_write_behind_one_in_flight_wins) {
 }
 END_TEST
 
+/* The second is in the tier before the deadline of the first, whose request was lost. */
+START_TEST(lost_first_write_is_neither_served_nor_sent_again) {
+  a->io.lost_requests = 1000;
+  put(first, "one", true);
+  fleet_tick(&a->fleet, world->now_ns);
+  a->io.lost_requests = 0;
+  put(first, "two", false);
+  world_run(world, 10 * WORLD_MS);
+  ck_assert_uint_eq(a->fleet.queue.n, 1);
+  world_evict(a, 1);
+  worker_get(second, 1);
+  world_run(world, 10 * WORLD_MS);
+  ck_assert_str_eq(second->value, "two");
+  world_run(world, WORLD_DEADLINE_NS);
+  ck_assert_uint_eq(a->fleet.queue.n, 0);
+  ck_assert_str_eq(published(), "two");
+}
+END_TEST
+
 START_TEST(write_past_age_is_dropped_and_key_is_own) {
   a->io.is_down = true;
   put(first, "lost", true);
@@ -450,6 +469,7 @@ int main(void) {
   tcase_add_test(tcase, evicted_value_is_served_from_queue);
   tcase_add_test(tcase, second_write_of_key_supersedes_first);
   tcase_add_test(tcase, second_write_behind_one_in_flight_wins);
+  tcase_add_test(tcase, lost_first_write_is_neither_served_nor_sent_again);
   tcase_add_test(tcase, write_past_age_is_dropped_and_key_is_own);
   tcase_add_test(tcase, queue_is_bounded_in_bytes);
   tcase_add_test(tcase, writes_in_flight_are_bounded);
