@@ -149,42 +149,65 @@ END_TEST
 
 /* ---- batches ---- */
 
+/* One computation of all misses, held at the gate. */
 static int compute_misses(void *arg, const size_t *misses, size_t n, struct fcache_batch *batch) {
   uint32_t *computed = arg;
+  CHILD_EXPECT(fleet_board_compute());
   *computed += (uint32_t)n;
   for (size_t i = 0; i < n; i++)
-    if (fcache_batch_add(batch, &misses[i], sizeof misses[i]) != 0)
-      return 1;
+    CHILD_EXPECT(fcache_batch_add(batch, &misses[i], sizeof misses[i]) == 0);
   return 0;
 }
 
-/* Returns how many of the batch's values were computed. */
-static uint32_t batch(unsigned node) {
-  struct fcache *cache = library_open(fleet_nodes[node].socket, FLEET_SPACE, "batch", 0);
+/* In a child: gets a batch on the node whose daemon is `arg`. It computes all or nothing. */
+static int look_up_batch(void *arg) {
+  const struct daemon *node = arg;
+  struct fcache *cache =
+      library_open_in_child(node->socket, FLEET_SPACE, "batch", LIBRARY_PATIENT_MS);
   struct fcache_hash prompts[BATCH];
   struct fcache_value values[BATCH] = {{0}};
   uint32_t computed = 0;
+  CHILD_EXPECT(cache != NULL);
   for (size_t i = 0; i < BATCH; i++)
     prompts[i] = fcache_hash(&i, sizeof i);
-  ck_assert_int_eq(fcache_cached_batch(cache, "op", "view", 0, prompts, BATCH, compute_misses,
-                                       &computed, values),
-                   0);
+  CHILD_EXPECT(fcache_cached_batch(cache, "op", "view", 0, prompts, BATCH, compute_misses,
+                                   &computed, values) == 0);
   for (size_t i = 0; i < BATCH; i++) {
-    ck_assert_uint_eq(values[i].size, sizeof i);
-    ck_assert_mem_eq(values[i].data, &i, sizeof i);
+    CHILD_EXPECT(values[i].size == sizeof i && memcmp(values[i].data, &i, sizeof i) == 0);
     fcache_value_free(&values[i]);
   }
+  CHILD_EXPECT(computed == 0 || computed == BATCH);
   fcache_close(cache);
-  return computed;
+  return 0;
+}
+
+static pid_t start_batch(unsigned node) {
+  return child_start(look_up_batch, &fleet_nodes[node], NULL);
 }
 
 START_TEST(batch_of_one_node_is_found_by_other) {
-  ck_assert_uint_eq(batch(0), BATCH);
+  pid_t worker = start_batch(0);
+  end(&worker, 1);
   library_wait_stat(fleet_watches[0], "tier_writes", BATCH);
-  ck_assert_uint_eq(batch(1), 0);
+  worker = start_batch(1);
+  end(&worker, 1);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 1);
   ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_hits"), BATCH);
   ck_assert_uint_eq(library_stat(fleet_watches[1], "cache_hits"), BATCH);
   ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_fills"), BATCH);
+}
+END_TEST
+
+START_TEST(batch_waits_for_batch_of_other_node) {
+  pid_t workers[2];
+  workers[0] = start_batch(0);
+  fleet_board_wait(1);
+  workers[1] = start_batch(1);
+  library_wait_stat(fleet_watches[1], "tier_remote_waits", BATCH);
+  end(workers, 2);
+  ck_assert_uint_eq(atomic_load(&fleet_board->computes), 1);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "tier_hits"), BATCH);
+  ck_assert_uint_eq(library_stat(fleet_watches[1], "leases_granted"), 0);
 }
 END_TEST
 
@@ -201,6 +224,7 @@ int main(void) {
     tcase_add_test(tcase, tier_that_is_killed_lets_waiter_compute);
     tcase_add_test(tcase, daemon_that_restarts_publishes_put_of_worker);
     tcase_add_test(tcase, batch_of_one_node_is_found_by_other);
+    tcase_add_test(tcase, batch_waits_for_batch_of_other_node);
   }
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
