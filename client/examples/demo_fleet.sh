@@ -10,7 +10,7 @@ set -eu
 nodes='1 2 3'
 bin=$1
 tier_server=${TIER_SERVER:-$(command -v valkey-server || command -v redis-server ||
-  command -v "$bin/tier/valkey-server" || :)}
+  command -v "$bin/tier/valkey-server" || command -v "$bin/tier/redis-server" || :)}
 if [ -z "$tier_server" ]; then
   cat >&2 <<'TEXT'
 demo-fleet: there is no valkey-server and no redis-server in the PATH. Install the Debian package
@@ -55,7 +55,7 @@ bytes, whose text is $# files. The three nodes evaluate the same.
 If workers anywhere miss a key at the same time, one computes it and the others
 wait for the result, which reaches the other nodes through the tier.
 
-\$ $(basename "$tier_server") --port 0 --unixsocket tier.sock
+\$ $(basename "$tier_server") --port 0 --unixsocket tier.sock &
 TEXT
 "$tier_server" --port 0 --unixsocket "$dir/tier.sock" --unixsocketperm 700 --save '' --appendonly no \
   --dir "$dir" >"$dir/tier.log" 2>&1 &
@@ -63,9 +63,10 @@ tier=$!
 until_done "$tier_server" "$dir/tier.log" test -S "$dir/tier.sock"
 
 for node in $nodes; do
-  echo "\$ fcached --socket node$node.sock --tier unix://tier.sock"
-  "$bin/fcached" --socket "$dir/node$node.sock" --tier "unix://$dir/tier.sock" --trace "$dir/trace$node.jsonl" \
-    >"$dir/node$node.log" 2>&1 &
+  # The workers keep all processors busy, so the tier may answer late.
+  echo "\$ fcached --socket node$node.sock --tier unix://tier.sock --tier-deadline 5 &"
+  "$bin/fcached" --socket "$dir/node$node.sock" --tier "unix://$dir/tier.sock" --tier-deadline 5 \
+    --trace "$dir/trace$node.jsonl" >"$dir/node$node.log" 2>&1 &
   daemons="$daemons $!"
   until_done fcached "$dir/node$node.log" "$bin/fcachectl" --socket "$dir/node$node.sock" ping -c 1
 done
