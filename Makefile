@@ -136,7 +136,8 @@ $(B)/libfcache.so: $(LIBSO)
 # The targets of each area are beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
   tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk tests/soak/soak.mk \
-  tests/fleet_herd/fleet_herd.mk tests/fleet_sim/fleet_sim.mk tests/upgrade/upgrade.mk \
+  tests/fleet_herd/fleet_herd.mk tests/fleet_sim/fleet_sim.mk tests/fleet_consistency/fleet_consistency.mk \
+  tests/upgrade/upgrade.mk \
   docs/man/man.mk systemd/install.mk systemd/packages.mk
 
 .PHONY: clean help
@@ -155,6 +156,7 @@ help:
 	@echo 'make check-upgrade   start from memory and files of the previous version, and the reverse'
 	@echo 'make soak            run for 30 minutes with a kill every minute, and check that nothing grows'
 	@echo 'make fleet-sim       simulate fleets of 10 to 10,000 nodes'
+	@echo 'make fleet-consistency  check what the workers of a fleet see, with faults, for 5 minutes'
 	@echo 'make check-clients   run programs from the package index that use the Python package'
 	@echo 'make check-pythons   test the Python package with each installed version of Python'
 	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python; bench-survive: restarts'
