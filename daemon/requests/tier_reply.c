@@ -112,14 +112,14 @@ static bool add_servers(const struct call *call, struct page *page) {
 }
 
 static enum dispatch_result reply_page(const struct call *call, struct page *page,
-                                       struct fc_tier_reply *reply, bool more) {
+                                       const struct fc_tier_entry *tier, bool more) {
   uint8_t cursor[PAGE_CURSOR_BYTES];
+  const struct fc_tier_reply reply = {
+      .tier = *tier,
+      .servers = {.cursor = cursor, .cursor_size = more ? PAGE_CURSOR_BYTES : 0, .n = page->n}};
   page_cursor(page, cursor);
-  reply->servers.cursor = cursor;
-  reply->servers.cursor_size = more ? PAGE_CURSOR_BYTES : 0;
-  reply->servers.n = page->n;
   (void)fc_encode_tier_reply_head(&call->dispatch->reply, call->id,
-                                  reply); /* call_reply_items checks `failed` */
+                                  &reply); /* call_reply_items checks `failed` */
   return call_reply_items(call, &page->items);
 }
 
@@ -127,7 +127,7 @@ enum dispatch_result handle_tier(const struct call *call, const struct fc_tier_r
   const struct tier_source *source = &call->dispatch->tier;
   const struct fc_page open = {
       .limit = request->limit, .cursor = request->cursor, .cursor_size = request->cursor_size};
-  struct fc_tier_reply reply = {.tier.url = {"", 0}};
+  struct fc_tier_entry tier = {.url = {"", 0}};
   struct tier_report report = {0};
   struct page page;
   bool more = false;
@@ -135,9 +135,9 @@ enum dispatch_result handle_tier(const struct call *call, const struct fc_tier_r
     return page_bad_cursor(call);
   if (source->report != NULL) {
     source->report(source->arg, call->start_ns, &report);
-    set_tier(&reply.tier, &report);
-    set_totals(&reply.tier, call->dispatch);
+    set_tier(&tier, &report);
+    set_totals(&tier, call->dispatch);
     more = add_servers(call, &page);
   }
-  return reply_page(call, &page, &reply, more);
+  return reply_page(call, &page, &tier, more);
 }

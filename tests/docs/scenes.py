@@ -112,11 +112,11 @@ def _ctl(shell: Shell, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _start_daemon(stack: ExitStack, shell: Shell) -> None:
+def _start_daemon(stack: ExitStack, shell: Shell, *options: str) -> None:
     log = shell.directory / "log"
     log.mkdir(exist_ok=True)
     command = [os.environ["FCACHED"], "--socket", shell.environment["FCACHE_SOCKET"]]
-    command += ["--trace-dir", str(log), "--state", str(shell.directory / "state")]
+    command += ["--trace-dir", str(log), "--state", str(shell.directory / "state"), *options]
     stack.enter_context(_process(shell, *command))
     _wait_until(lambda: _ctl(shell, "ping", "--count", "1").returncode == 0, "the daemon answers")
 
@@ -203,6 +203,24 @@ def tier(directory: Path) -> Iterator[Shell]:
 
 
 @contextmanager
+def fleet(directory: Path) -> Iterator[Shell]:
+    """A daemon of a fleet, with a worker that has put results, and its tier."""
+    program = tier_server.any_program()
+    assert program is not None, "there is no redis-server: install the Debian package redis-tools"
+    shell = Shell(directory)
+    with ExitStack() as stack:
+        stack.callback(shell.close)
+        server = stack.enter_context(tier_server.running(program, tcp=True))
+        _start_daemon(stack, shell, "--tier", server.url)
+        _worker(stack, shell, "scorer")
+        _wait_until(
+            lambda: json.loads(_ctl(shell, "tier", "--json").stdout)["queue"]["entries"] == 0,
+            "the tier has the results",
+        )
+        yield shell
+
+
+@contextmanager
 def running(directory: Path) -> Iterator[Shell]:
     """A daemon at /tmp/s."""
     shell = Shell(directory)
@@ -214,5 +232,6 @@ def running(directory: Path) -> Iterator[Shell]:
 
 
 SCENES = {
-    scene.__name__: scene for scene in (empty, none, workers, busy, export, other, running, tier)
+    scene.__name__: scene
+    for scene in (empty, none, workers, busy, export, other, running, tier, fleet)
 }

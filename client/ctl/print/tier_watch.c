@@ -7,7 +7,7 @@
 #define COLUMNS 10
 
 static void print(FILE *out, const char *const cells[COLUMNS]) {
-  static const int widths[COLUMNS] = {7, 7, 7, 7, 6, 7, 7, 7, 8, 8};
+  static const int widths[COLUMNS] = {6, 7, 7, 7, 6, 7, 7, 7, 8, 9};
 
   for (int i = 0; i < COLUMNS; i++)
     (void)fprintf(out, "%s%*s", i ? " " : "", widths[i], cells[i]);
@@ -15,8 +15,9 @@ static void print(FILE *out, const char *const cells[COLUMNS]) {
 }
 
 void tier_watch_print_header(FILE *out) {
-  static const char *const names[COLUMNS] = {"OPEN",    "HITS/S", "MISS/S", "WRITE/S",  "DROP/S",
-                                             "AWAITED", "LEASES", "QUEUED", "READ P99", "WRIT P99"};
+  static const char *const names[COLUMNS] = {"OPEN",     "HITS/S",   "MISS/S", "WRITE/S",
+                                             "DROP/S",   "AWAITED",  "LEASES", "QUEUED",
+                                             "READ P99", "WRITE P99"};
 
   print(out, names);
 }

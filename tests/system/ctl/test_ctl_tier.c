@@ -210,7 +210,7 @@ START_TEST(watch_shows_rates_between_two_readings) {
   char *text = ctl_printed(CTL("tier", "--watch", "--count", "2"));
   char open[16], hits[16], misses[16];
 
-  ck_assert_ptr_eq(strstr(text, "   OPEN  HITS/S"), text);
+  ck_assert_ptr_eq(strstr(text, "  OPEN  HITS/S"), text);
   ck_assert_int_eq(sscanf(strchr(text, '\n'), "%15s %15s %15s", open, hits, misses), 3);
   ck_assert_str_eq(open, "1/3");
   ck_assert_int_gt(atoi(hits), 20); /* a second as a rule, more on a busy machine */
