@@ -76,7 +76,7 @@ SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
 # test_ctl_top: the signal handler of ncurses changes errno, which TSan reports.
 TSAN_SKIP := %/test_ctl_top %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
   %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_message_bodies \
-  %/test_timer_heap %/test_breaker_random %/test_fleet_sim
+  %/test_timer_heap %/test_breaker_random %/test_fleet_random %/test_fleet_sim
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 

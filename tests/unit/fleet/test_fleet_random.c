@@ -12,7 +12,7 @@
 #include "tests/support/runner.h"
 #include "tests/support/sanitizer.h"
 
-#define SEEDS (SANITIZER_SLOW ? 6 : 30)
+#define SEEDS (SANITIZER_SLOW ? 4 : 12)
 #define STEPS 4000u
 #define WINDOW 5u /* keys at a time: later other ones, because a key of a node may become own */
 #define WINDOW_STEPS 80u
