@@ -12,7 +12,7 @@ static int refuse(struct error_text *error, const char *path, const char *why) {
   return error_text_set(error, FC_EINVAL, "tier-password-file: cannot read %s: %s", path, why);
 }
 
-/* Reads what is there, up to the limit. Returns the number of bytes, or -1 with errno. */
+/* Reads up to the limit or the end. Returns the number of bytes, or -1 with errno. */
 static ssize_t read_all(int fd, char *room, size_t size) {
   size_t done = 0;
   while (done < size) {

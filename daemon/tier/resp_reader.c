@@ -11,7 +11,8 @@
 /* The longest line with a length or a number. A longer one is no RESP. */
 #define LINE_MAX_BYTES 4096u
 
-/* What the functions below return: hiredis only compares it with NULL, which stops the reader. */
+/* The functions below return its address: hiredis only compares it with NULL, which stops the
+ * reader. */
 static char created;
 
 static struct resp_reader *reader_of(const redisReadTask *task) {
@@ -82,7 +83,7 @@ static void *create_string(const redisReadTask *task, char *text, size_t size) {
   case REDIS_REPLY_ERROR:
     item.type = RESP_ERROR;
     break;
-  default: /* of RESP3, which nobody asked for */
+  default: /* of RESP3, which this client never asks for */
     return NULL;
   }
   if (size > reader->limit && item.type == RESP_TEXT) {

@@ -5,8 +5,8 @@
  * RESP_DEPTH_MAX, of a type that RESP2 does not have, or no RESP at all is an error. After an error
  * the connection cannot be used, because the start of the next reply is unknown.
  *
- * A value is not copied: the callback gets it in the reader's buffer. Memory: what of a reply has
- * arrived, at most the limit and RESP_SLACK_BYTES of it, with the allocator's growth (twice, or
+ * A value is not copied: the callback gets it in the reader's buffer. Memory: the received part of
+ * a reply, at most the limit and RESP_SLACK_BYTES of it, with the allocator's growth (twice, or
  * 1 MiB more, whichever is less). It is freed after twice RESP_LARGE_BYTES have been in it.
  * One thread. */
 #ifndef FC_DAEMON_RESP_READER_H

@@ -34,8 +34,8 @@ struct resp_buffer {
 void resp_add(struct resp_command *command, const void *bytes, size_t size);
 void resp_add_text(struct resp_command *command, const char *text);
 
-/* Encodes from `position` on what fits into the buffer. Returns true when the whole command is in
- * it or was before. */
+/* Encodes from `position` on until the command ends or the buffer is full. Returns true when the
+ * whole command is in it or was before. */
 bool resp_write(const struct resp_command *command, struct resp_position *position,
                 struct resp_buffer *buffer);
 

@@ -1,4 +1,4 @@
-/* tier_commands.h - the commands of each kind of op, and what their replies mean. No I/O. */
+/* tier_commands.h - the commands of each kind of op, and the meaning of their replies. No I/O. */
 #ifndef FC_DAEMON_TIER_COMMANDS_H
 #define FC_DAEMON_TIER_COMMANDS_H
 
@@ -40,7 +40,7 @@ uint32_t tier_commands_count(const struct fleet_op *op, uint32_t flags);
 /* Returns the largest size of one reply to this op. */
 uint64_t tier_commands_limit(const struct fleet_op *op);
 
-/* What the last reply to an op means. Borrows from the reply. */
+/* The meaning of the last reply to an op. Borrows from the reply. */
 struct tier_answer {
   struct fleet_reply reply;
   struct fc_str *items; /* of reply.items; owned */

@@ -1,4 +1,4 @@
-/* tier_config.h - what the transport to the tier is made from. */
+/* tier_config.h - the settings of the transport to the tier. */
 #ifndef FC_DAEMON_TIER_CONFIG_H
 #define FC_DAEMON_TIER_CONFIG_H
 

@@ -91,7 +91,7 @@ static void refuse(struct tier_link *link, const char *what, const struct resp_i
   tier_link_break(link, BREAKER_LOST, text);
 }
 
-/* Only what keeps all commands from being served breaks the connection. */
+/* An error breaks the connection only if it concerns all commands. */
 static void take_error(struct tier_link *link, enum tier_call_kind kind,
                        const struct resp_item *item, uint64_t now_ns) {
   enum reply_error error = reply_error_kind(item->text, item->size);

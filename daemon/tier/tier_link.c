@@ -87,7 +87,7 @@ static void note_change(struct tier_link *link, enum fleet_op_class class,
   link->since_ns[class] = now_ns;
   if (breaker->state == BREAKER_OPEN && text != NULL)
     (void)snprintf(link->causes[class], sizeof link->causes[class], "%s", text);
-  tier_io_schedule(link->tier); /* to log it, and to give back what waits */
+  tier_io_schedule(link->tier); /* to log it, and to give back the queued ops */
 }
 
 static uint64_t next_probe_ns(const struct tier_link *link, enum fleet_op_class class) {
@@ -167,7 +167,7 @@ void tier_link_break(struct tier_link *link, enum breaker_cause cause, const cha
   tier_io_schedule(link->tier);
 }
 
-/* Closes the connection and forgets what was sent, but for the calls. */
+/* Closes the connection. The calls and the queue stay. */
 static void close_connection(struct tier_link *link) {
   tier_stream_close(link->stream);
   link->stream = NULL;
@@ -191,7 +191,7 @@ bool tier_link_is_seed(const struct tier_link *link) {
   return link->addresses != &link->own;
 }
 
-/* Both breakers hear of it: a server that hangs costs one deadline, not one for each class. */
+/* Reports it to both breakers: a server that hangs costs one deadline, not one for each class. */
 static void report_failure(struct tier_link *link, enum breaker_cause cause, const char *text,
                            uint64_t now_ns) {
   for (uint32_t i = 0; i < link->calls.n; i++) {
@@ -274,7 +274,7 @@ static bool is_wanted(const struct tier_link *link) {
          link->probe_wanted[FLEET_READS] || link->probe_wanted[FLEET_WRITES];
 }
 
-/* The server at this address is a replica. What waits, waits for the next address. */
+/* The server at this address is a replica. The queue waits for the next address. */
 static void move(struct tier_link *link) {
   bool probes[FLEET_OP_CLASSES];
   memcpy(probes, link->probe_wanted, sizeof probes);

@@ -24,7 +24,7 @@
 #include "daemon/tier/tier_calls.h"
 #include "daemon/tier/tier_stream.h"
 
-#define TIER_NAME_BYTES 280u  /* "HOST:PORT", or "unix:PATH" */
+#define TIER_NAME_BYTES 280u /* "HOST:PORT", or "unix:PATH" */
 #define TIER_CAUSE_BYTES 200u
 #define TIER_TRIES_MAX 5u /* of an op that the tier redirects, in all */
 
@@ -118,7 +118,8 @@ bool tier_link_is_seed(const struct tier_link *link);
 /* Connects, sends, or closes a broken connection, whatever is due. Once per turn. */
 void tier_link_turn(struct tier_link *link, uint64_t now_ns);
 
-/* Acts on deadlines and probes that are due. Call it after the loop has received what is there. */
+/* Acts on deadlines and probes that are due. Call it after the loop has received all that has
+ * arrived. */
 void tier_link_expire(struct tier_link *link, uint64_t now_ns);
 
 /* Returns when the next deadline or probe may be due, or UINT64_MAX. */
@@ -129,7 +130,8 @@ uint64_t tier_link_next_ns(const struct tier_link *link);
 /* tier_link.c: marks the connection broken. The next turn closes it. The first mark counts. */
 void tier_link_break(struct tier_link *link, enum breaker_cause cause, const char *text);
 
-/* Closes the connection, tells the breakers, and gives all ops back. Not within resp_reader_feed.
+/* Closes the connection, reports to the breakers, and gives all ops back. Not within
+ * resp_reader_feed.
  */
 void tier_link_fail(struct tier_link *link, enum breaker_cause cause, const char *text,
                     uint64_t now_ns);
@@ -159,7 +161,7 @@ void tier_greeting_send(struct tier_link *link, uint64_t now_ns);
 void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
                          const struct resp_reply *reply, uint64_t now_ns);
 
-/* tier_send.c: writes what there is room for. */
+/* tier_send.c: writes as much as there is room for. */
 void tier_link_send(struct tier_link *link, uint64_t now_ns);
 
 /* tier_receive.c: a callback of the reader. */

@@ -1,4 +1,4 @@
-/* What a tier server replies. All of it is hostile input. */
+/* Takes the replies of a tier server. All of them are hostile input. */
 #include <stdio.h>
 #include <string.h>
 
@@ -98,7 +98,7 @@ static void take_value(struct tier_link *link, const struct tier_call *call,
                        const struct resp_reply *reply, uint64_t now_ns) {
   struct tier_answer answer;
   const char *refused = link->refused;
-  if (call->op == NULL) { /* cancelled: only the breaker hears of it */
+  if (call->op == NULL) { /* cancelled: the result is for the breaker alone */
     finish_call(link, call, &(struct fleet_reply){.status = FLEET_NONE}, refused, now_ns);
     return;
   }

@@ -1,4 +1,4 @@
-/* What the transport reports of its servers. */
+/* The transport's part of the report on the tier: its servers and its memory. */
 #include "daemon/tier/tier_internal.h"
 #include "daemon/tier/tier_io.h"
 #include "daemon/tier/tier_link.h"
@@ -14,7 +14,7 @@ bool tier_io_next_server(void *arg, uint64_t after, struct tier_server_report *r
   const struct tier_io *tier = arg;
   const struct tier_link *found = NULL;
   const struct tier_link *first = tier->links;
-  if (tier->is_cluster && first->next != NULL) /* the first one only tells the map */
+  if (tier->is_cluster && first->next != NULL) /* the first one is only asked for the map */
     first = first->next;
   for (const struct tier_link *s = first; s != NULL; s = s->next)
     if (s->serial > after && (found == NULL || s->serial < found->serial))

@@ -180,8 +180,8 @@ void tier_io_redirect(struct tier_io *tier, struct tier_link *from, struct fleet
 
 /* ---- turns ---- */
 
-/* Any server with slots that is connected can tell the map. */
-static struct tier_link *find_teller(const struct tier_io *tier) {
+/* Any server with slots that is connected knows the map. */
+static struct tier_link *find_source_of_map(const struct tier_io *tier) {
   for (struct tier_link *link = seed_of(tier)->next; link != NULL; link = link->next)
     if (link->state == LINK_READY && link->n_slots > 0 &&
         link->breakers[FLEET_READS].state == BREAKER_CLOSED)
@@ -209,12 +209,13 @@ static void free_gone(struct tier_io *tier) {
     for (size_t i = 0; i < TIER_SERVERS_MAX; i++)
       if (tier->table[i] == link)
         tier->table[i] = NULL;
-    *at = link->next;
+    struct tier_link *next = link->next;
     tier_link_free(link);
+    *at = next;
   }
 }
 
-/* Closes the seed's connection when the servers of the cluster have told the map. */
+/* Closes the seed's connection when the map is known. */
 static void rest_seed(struct tier_io *tier) {
   struct tier_link *seed = seed_of(tier);
   if (seed->next != NULL && seed->state == LINK_READY && seed->calls.n + seed->n_queued == 0 &&
@@ -238,7 +239,7 @@ void tier_router_turn(struct tier_io *tier, uint64_t now_ns) {
   }
   tier->refresh_wanted = false;
   tier->refreshed_ns = now_ns;
-  find_teller(tier)->slots_wanted = true;
+  find_source_of_map(tier)->slots_wanted = true;
   tier_io_schedule(tier);
   if (failed)
     tier_io_wake_at(tier, now_ns + REFRESH_FAILED_NS);

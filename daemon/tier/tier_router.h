@@ -3,7 +3,8 @@
  *
  * The map of a cluster comes from CLUSTER SLOTS, at connect and after a redirection or a failure,
  * REFRESH_NS apart at least. MOVED corrects one slot at once. In a cluster, the server of the URLs
- * only tells the map: it has no slots, and its connection is closed while others are usable. */
+ * is only asked for the map: it has no slots, and its connection is closed while others are usable.
+ */
 #ifndef FC_DAEMON_TIER_ROUTER_H
 #define FC_DAEMON_TIER_ROUTER_H
 

@@ -1,5 +1,4 @@
-/* What a tier server is sent: ops from the queue, probes, and questions for the map of a cluster.
- */
+/* Sends to a tier server: ops from the queue, probes, and questions for the map of a cluster. */
 #include <stdio.h>
 #include <string.h>
 

@@ -72,8 +72,8 @@ static void on_written(uv_write_t *request, int status) {
   stream->events->on_room(stream->arg);
 }
 
-/* Writes what the kernel takes, and gives the rest to the loop. The bytes stay in place until then.
- */
+/* Writes as much as the kernel takes, and gives the rest to the loop. The bytes stay in place until
+ * then. */
 static int write_bytes(struct tier_stream *stream, char *bytes, size_t size) {
   uv_buf_t piece = uv_buf_init(bytes, (unsigned)size);
   int n = uv_try_write(&stream->uv.stream, &piece, 1);

@@ -32,7 +32,7 @@ struct tier_read_buffers {
 struct tier_stream_events {
   void (*on_open)(void *arg);
   void (*on_bytes)(void *arg, const char *bytes, size_t size);
-  void (*on_room)(void *arg); /* what was sent has left */
+  void (*on_room)(void *arg); /* all that was sent has left */
   /* The connection has failed: close the stream. The text is the stream's. */
   void (*on_failed)(void *arg, const char *text);
 };
@@ -60,7 +60,8 @@ void tier_stream_close(struct tier_stream *stream);
 /* Returns the empty buffer for bytes to send, or NULL while there is no room. */
 struct resp_buffer *tier_stream_room(struct tier_stream *stream);
 
-/* Sends the buffer's bytes. Returns 0; or FC_EREFUSED with tier_stream_error: close the stream. */
+/* Sends the buffer's bytes. Returns 0, or FC_EREFUSED with tier_stream_error. Then close the
+ * stream. */
 int tier_stream_send(struct tier_stream *stream);
 
 /* Receives nothing, or again. A few bytes may still come after the pause begins. */

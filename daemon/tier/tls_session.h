@@ -28,7 +28,7 @@ struct tls_files {
   const char *key;  /* of `cert` */
 };
 
-/* What the sessions of a daemon share. */
+/* The part that all sessions of a daemon share. */
 struct tls_context {
   struct tls_files files;
   struct ssl_ctx_st *ssl; /* NULL: not loaded */
@@ -71,7 +71,7 @@ ssize_t tls_session_read(struct tls_session *session, char *room, size_t size);
 /* Encrypts bytes, after the handshake. Returns 0, or FC_EPROTOCOL with session->error. */
 int tls_session_write(struct tls_session *session, const char *bytes, size_t size);
 
-/* Takes up to `size` encrypted bytes for the server. Returns their number; 0: none are left. */
+/* Takes up to `size` encrypted bytes for the server. Returns their number, or 0 if none is left. */
 size_t tls_session_output(struct tls_session *session, char *room, size_t size);
 
 #endif

@@ -22,7 +22,7 @@ struct tier_fixture {
   uint64_t op_deadline_ns;
 };
 
-/* An op with copies of what its reply borrowed. */
+/* An op with copies of the borrowed parts of its reply. */
 struct tier_test_op {
   struct fleet_op op;
   bool ended;

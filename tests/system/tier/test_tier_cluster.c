@@ -227,7 +227,7 @@ START_TEST(server_that_fails_costs_its_keys_alone) {
 }
 END_TEST
 
-/* Each of them tells the map. */
+/* Each of them knows the map. */
 START_TEST(second_url_is_used_if_first_server_is_gone) {
   struct world w;
   char urls[600];

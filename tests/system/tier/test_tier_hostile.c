@@ -259,7 +259,7 @@ START_TEST(error_of_one_command_opens_nothing) {
 }
 END_TEST
 
-/* The server names itself, for ever. An op is sent TIER_TRIES_MAX times. */
+/* The server always names itself. An op is sent TIER_TRIES_MAX times. */
 START_TEST(storm_of_redirections_is_bounded) {
   char reply[64];
   struct world w;

@@ -60,7 +60,7 @@ START_TEST(publish_then_read_returns_value) {
 }
 END_TEST
 
-/* Larger than the buffer for writes and than what one read of the socket returns. */
+/* Larger than the buffers for writes and for reads of the socket. */
 START_TEST(large_value_travels_whole) {
   struct world w;
   struct tier_test_op op;
