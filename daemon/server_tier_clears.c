@@ -39,10 +39,16 @@ static void manifest_differs(void *arg, struct fc_str name_space, uint64_t node)
   struct server *server = arg;
   if (namespace_table_find(&server->namespaces, name_space) == NULL)
     return;
-  log_line(&server->log, LOG_LEVEL_WARNING,
-           "node %016llx of the fleet has another manifest for namespace %.*s: its workers may "
-           "compute other results under the same names",
-           (unsigned long long)node, (int)name_space.size, name_space.data);
+  if (node == server->tier.clears.config.node)
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "a client here has another manifest for namespace %.*s than the fleet: it may compute "
+             "other results under the same names. fcachectl namespaces shows this one",
+             (int)name_space.size, name_space.data);
+  else
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "node %016llx of the fleet has another manifest for namespace %.*s: its workers may "
+             "compute other results under the same names",
+             (unsigned long long)node, (int)name_space.size, name_space.data);
 }
 
 void server_tier_clears_start(struct server *server, uint64_t node, uint64_t seed) {

@@ -46,6 +46,7 @@ size_t fleet_clears_bytes(const struct fleet_clears *clears) {
 void fleet_clears_deinit(struct fleet_clears *clears) {
   fleet_refresh_deinit(clears);
   fleet_steps_deinit(clears);
+  fleet_manifests_deinit(clears);
   fleet_scopes_deinit(&clears->scopes);
 }
 

@@ -68,12 +68,15 @@ struct fleet_clears_config {
   void (*stepped)(void *arg);
   /* Returns the stamp for a tombstone (fleet_stamp). */
   uint64_t (*stamp)(void *arg, uint64_t now_ns);
-  /* Another node has another manifest than the fleet for a namespace. NULL: none. */
+  /* A node, which may be this one, has another manifest than the fleet for a namespace. NULL: none.
+   */
   void (*manifest_differs)(void *arg, struct fc_str name_space, uint64_t node);
   void *arg; /* of all */
 };
 
 struct fleet_step;
+struct fleet_manifest;
+#define FLEET_MANIFESTS_KNOWN 64u /* that are not compared again */
 
 /* What a refresh does. */
 enum fleet_refresh {
@@ -107,9 +110,9 @@ struct fleet_clears {
   /* private to the fleet_clear*.c */
   struct fleet_clears_config config;
   struct fleet_key hash_key, log_key, manifests_key;
-  struct tier_version own;      /* of `newest`; as config.saved */
-  bool is_known;                /* the table has been read: of tier own.id */
-  bool had_deletes;             /* among the steps that this node knows */
+  struct tier_version own; /* of `newest`; as config.saved */
+  bool is_known;           /* the table has been read: of tier own.id */
+  bool had_deletes;        /* among the steps that this node knows */
   struct fleet_scopes scopes;
   uint64_t random, locals;
   struct {
@@ -136,7 +139,9 @@ struct fleet_clears {
   } refresh;
   struct fleet_step *steps; /* owned */
   unsigned n_detached;
-  uint64_t poll_ns, retry_ns; /* when they are due; UINT64_MAX: never */
+  struct fleet_manifest *manifests;                     /* owned: on their way */
+  uint64_t compared[FLEET_MANIFESTS_KNOWN], n_compared; /* hashes of namespace and manifest */
+  uint64_t poll_ns, retry_ns;                           /* when they are due; UINT64_MAX: never */
 };
 
 /* `clears` is zero, but for `refreshed`. Takes what *config->saved has. */
@@ -197,5 +202,11 @@ const char *fleet_step_text(const struct fleet_step *step);
 /* The caller does not use the step any more. One that is not done goes on, and is then also applied
  * to the local cache, as one of another node. */
 void fleet_step_end(struct fleet_clears *clears, struct fleet_step *step);
+
+/* Compares a namespace's manifest with the fleet's, which it becomes if there is none. All nodes
+ * learn of a difference: config.manifest_differs. Does nothing while the tier is not known, and for
+ * one that was compared lately. Copies its arguments. */
+void fleet_clears_manifest(struct fleet_clears *clears, struct fc_str name_space,
+                           struct fc_str text, uint64_t now_ns);
 
 #endif

@@ -102,4 +102,8 @@ uint64_t fleet_steps_version_of(const struct fleet_clears *clears, struct fc_str
                                 const struct fc_key *key);
 void fleet_steps_deinit(struct fleet_clears *clears);
 
+/* ---- fleet_manifests.c ---- */
+
+void fleet_manifests_deinit(struct fleet_clears *clears);
+
 #endif

@@ -33,6 +33,12 @@ const char *call_step_error(const struct fleet_step *step) {
   return failed ? fleet_step_text(step) : NULL;
 }
 
+void call_compare_manifest(const struct call *call, struct fc_str manifest) {
+  const struct namespace *ns = call->session->ns;
+  if (ns != NULL && manifest.data != NULL && call_is_of_fleet(call, ns->name, false))
+    fleet_clears_manifest(call->dispatch->fleet->config.clears, ns->name, manifest, call->start_ns);
+}
+
 void call_leave_step(struct dispatch *dispatch, struct fleet_step **step) {
   if (*step != NULL)
     fleet_step_end(dispatch->fleet->config.clears, *step);

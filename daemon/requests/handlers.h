@@ -222,6 +222,8 @@ enum dispatch_result call_fleet_is_read_only(const struct call *call);
 bool call_waits_for_step(const struct call *call, const struct fleet_step *step);
 /* Returns why the step of a request failed, or NULL if it did not or there is none. */
 const char *call_step_error(const struct fleet_step *step);
+/* Compares the manifest of a hello with the fleet's. */
+void call_compare_manifest(const struct call *call, struct fc_str manifest);
 /* The request has ended, or its client has left: ends *step, unless it is NULL. */
 void call_leave_step(struct dispatch *dispatch, struct fleet_step **step);
 

@@ -326,6 +326,7 @@ enum dispatch_result handle_hello(const struct call *call, const struct fc_hello
     (void)call_error_code(call, FC_ENOMEM);
     return call_refuse_hello(call, "no memory for its manifest");
   }
+  call_compare_manifest(call, hello->manifest);
   start_session(call, hello);
   return send_welcome(call, hello);
 }

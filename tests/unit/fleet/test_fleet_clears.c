@@ -251,6 +251,24 @@ START_TEST(restarted_node_waits_for_the_table_of_an_emptied_tier) {
 }
 END_TEST
 
+/* The first manifest is the fleet's. Both sides learn of another one, once. */
+START_TEST(another_manifest_is_told_to_both_sides) {
+  static const char *const texts[] = {"{\"a\": 1}", "{\"a\": 2}"};
+  for (unsigned i = 0; i < 4; i++) {
+    fleet_clears_manifest(&a->clears, clear_nodes_space(0), fc_str_of(texts[0]),
+                          clear_nodes.now_ns);
+    fleet_clears_manifest(&b->clears, clear_nodes_space(0), fc_str_of(texts[i / 2]),
+                          clear_nodes.now_ns);
+    clear_nodes_poll();
+    clear_nodes_poll();
+    ck_assert_uint_eq(a->differed, i >= 2);
+    ck_assert_uint_eq(b->differed, i >= 2);
+  }
+  clear_nodes_check_equal();
+  ck_assert_uint_eq(count(a), CLEAR_KEYS);
+}
+END_TEST
+
 /* ---- without the tier ---- */
 
 START_TEST(clear_that_the_tier_does_not_get_is_made_later) {
@@ -392,6 +410,7 @@ int main(void) {
   tcase_add_test(tests, emptied_tier_gets_the_table_back);
   tcase_add_loop_test(tests, failover_that_lost_a_clear_is_healed, 0, 4);
   tcase_add_loop_test(tests, another_tier_clears_the_cache, 0, 2);
+  tcase_add_test(tests, another_manifest_is_told_to_both_sides);
   tcase_add_test(tests, restarted_node_waits_for_the_table_of_an_emptied_tier);
   tcase_add_loop_test(tests, clear_that_the_tier_does_not_get_is_made_later, 0, 3);
   tcase_add_test(tests, delete_that_the_tier_does_not_get_is_made_later);
