@@ -155,6 +155,7 @@ help:
 	@echo 'make storm-crash     kill the daemon 10000 times, and check that nothing is lost'
 	@echo 'make check-upgrade   start from memory and files of the previous version, and the reverse'
 	@echo 'make soak            run for 30 minutes with a kill every minute, and check that nothing grows'
+	@echo 'make fleet-herd      128 workers of 16 daemons share 2,000 keys through one Valkey or Redis'
 	@echo 'make fleet-sim       simulate fleets of 10 to 10,000 nodes'
 	@echo 'make fleet-consistency  check what the workers of a fleet see, with faults, for 5 minutes'
 	@echo 'make check-clients   run programs from the package index that use the Python package'

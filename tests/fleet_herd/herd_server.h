@@ -20,7 +20,7 @@ struct herd_restart {
 };
 
 /* Stops the server, starts it with its data, and waits until each node gets a value through it that
- * another node computed. `restart` is a struct herd_restart. */
-void herd_server_restart(void *restart);
+ * another node computed. `arg` is a struct herd_restart. */
+void herd_server_restart(void *arg);
 
 #endif
