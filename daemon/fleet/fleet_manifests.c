@@ -32,7 +32,11 @@ void fleet_manifests_deinit(struct fleet_clears *clears) {
   }
 }
 
+/* Also of one that is on its way. */
 static bool is_compared(const struct fleet_clears *clears, uint64_t hash) {
+  for (const struct fleet_manifest *other = clears->manifests; other != NULL; other = other->next)
+    if (other->hash == hash)
+      return true;
   for (unsigned i = 0; i < FLEET_MANIFESTS_KNOWN; i++)
     if (clears->compared[i] == hash)
       return true;
