@@ -52,11 +52,11 @@ const struct bench_requirement bench_requirements[] = {
     ALONE("hit_region_watched/3100", RATIO, AT_LEAST, 0.98),
     ALONE("put_watched/3100", RATIO, AT_LEAST, 0.98),
 
-    /* a local hit does not know that a tier exists */
+    /* a local hit does not know that a tier exists; a step of the clock is 5% of it */
     ALONE("hit_region_tier/3100", REGION_SHARE, AT_LEAST, 0.999),
-    ALONE("hit_region_tier/3100", RATIO, AT_LEAST, 0.98),
+    ALONE("hit_region_tier/3100", RATIO, AT_MOST, 1.05),
     ALONE("hit_region_tier_hung/3100", REGION_SHARE, AT_LEAST, 0.999),
-    ALONE("hit_region_tier_hung/3100", RATIO, AT_LEAST, 0.98),
+    ALONE("hit_region_tier_hung/3100", RATIO, AT_MOST, 1.05),
 
     /* a fresh node of a warm fleet: 10,000 keys in batches of 64 */
     ALONE("fresh_node", COMPUTES, EXACTLY, 0),

@@ -89,7 +89,7 @@ static int hung_start(struct bench_scene *scene, const struct bench_env *env,
 }
 
 static int turn_of(struct bench_scene *scene, const struct bench_turn *turn, struct measure *out) {
-  return scene_pair(scene->state, turn, read_without, read_with, METRIC_PER_S, out);
+  return scene_pair(scene->state, turn, read_without, read_with, METRIC_P50, out);
 }
 
 static void stop(struct bench_scene *scene) {
