@@ -34,10 +34,11 @@ static void reset(struct fleet_clears *clears) {
 }
 
 static void finish(struct fleet_clears *clears, uint64_t now_ns) {
-  bool ok = clears->refresh.ok, is_asked = clears->refresh.is_asked;
+  bool is_asked = clears->refresh.is_asked;
+  bool is_behind = clears->refresh.ok && clears->newest < clears->refresh.wanted;
+  bool ok = clears->refresh.ok && !is_behind;
   reset(clears);
-  if (ok && clears->newest < clears->refresh.wanted &&
-      ++clears->refresh.rounds < REFRESH_ROUNDS_MAX) {
+  if (is_behind && ++clears->refresh.rounds < REFRESH_ROUNDS_MAX) {
     clears->refresh.at = FLEET_REFRESH_NONE;
     fleet_refresh_begin(clears, now_ns);
     return;
@@ -193,11 +194,20 @@ static bool is_diverged(const struct fleet_clears *clears, const struct fleet_re
          record->tag != clears->own.tag;
 }
 
+/* Of a record of a later version only the number counts. What else it has may be of any size. */
+static bool add_record(struct fleet_clears *clears, const struct fleet_record *record) {
+  bool is_other = record->kind == FLEET_RECORD_OTHER;
+  return fleet_apply_add(clears, is_other ? '?' : (char)record->kind, record->number, record->tag,
+                         record->node, is_other ? (struct fc_str){0} : record->detail);
+}
+
 /* Adds the records to the batch. While the table is taken, only deletes, and a gap is what the log
  * has lost: the floor of deletes is for it. */
 static enum list_result take_list(struct fleet_clears *clears, const struct fleet_reply *reply) {
   uint64_t from = clears->refresh.from, next = from + 1;
   bool takes_table = clears->refresh.takes_table, has_own = from == 0;
+  if (reply->n_items > REFRESH_RECORDS + REFRESH_MARGIN + 1)
+    return LIST_BAD; /* so many were not requested */
   for (size_t i = 0; i < reply->n_items; i++) {
     struct fleet_record record;
     if (!fleet_record_decode(reply->items[i], &record))
@@ -211,8 +221,7 @@ static enum list_result take_list(struct fleet_clears *clears, const struct flee
       return LIST_GAP;
     next = record.number + 1;
     bool is_wanted = !takes_table || record.kind == FLEET_RECORD_DELETE;
-    if (is_wanted && !fleet_apply_add(clears, reply->items[i].data[0], record.number, record.tag,
-                                      record.node, record.detail))
+    if (is_wanted && !add_record(clears, &record))
       return LIST_BAD;
   }
   if (next == from + 1 && !takes_table)

@@ -3,6 +3,10 @@
 
 #include "daemon/fleet/fleet_clears_internal.h"
 
+/* Fields and values. The scripts make a table of half as many fields at most. Each scope may take a
+ * walk through those before it, so a table without a bound could stop this node. */
+#define ITEMS_MAX (2u * 2u * FLEET_SCOPES_FOLD)
+
 struct table {
   struct fleet_clears *clears;
   struct tier_version saved;
@@ -32,7 +36,7 @@ static bool read_field(struct table *table, struct fc_str field, struct fc_str v
 static bool read_fields(struct table *table, const struct fleet_reply *reply) {
   if (reply->status == FLEET_NONE)
     return true;
-  if (reply->status != FLEET_OK || reply->n_items % 2 != 0)
+  if (reply->status != FLEET_OK || reply->n_items % 2 != 0 || reply->n_items > ITEMS_MAX)
     return false;
   for (size_t i = 0; i < reply->n_items; i += 2)
     if (!read_field(table, reply->items[i], reply->items[i + 1]))

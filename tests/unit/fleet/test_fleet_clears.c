@@ -381,6 +381,26 @@ START_TEST(damaged_table_is_not_taken) {
 }
 END_TEST
 
+/* The step that a node of a later version would make, with a detail of any size. */
+START_TEST(record_of_a_later_version_counts_by_its_number_alone) {
+  static const char *const kinds[] = {"'X'", "'\\0'", "'?'"};
+  char script[512];
+  (void)snprintf(script, sizeof script,
+                 "local tag = '00000000000000aa'\n"
+                 "redis.call('HSET', KEYS[1], 'n', '1', 'id', "
+                 "string.sub(redis.call('HGET', KEYS[1], 'id'), 1, 17) .. tag)\n"
+                 "local record = {%s, '1', tag, tag, string.rep('x', 5000)}\n"
+                 "return redis.call('RPUSH', KEYS[2], table.concat(record, '\\31'))",
+                 kinds[_i]);
+  tier_server_do(&clear_nodes.server, "EVAL", script, "2", HASH, LOG, NULL);
+  clear_nodes_poll();
+  ck_assert_uint_eq(a->clears.newest, 1);
+  ck_assert_uint_eq(count(a), CLEAR_KEYS);
+  ck_assert(clear_nodes_hear(a));
+  clear_nodes_check_equal();
+}
+END_TEST
+
 START_TEST(key_of_another_type_is_no_table) {
   tier_server_do(&clear_nodes.server, "SET", HASH, "text", NULL);
   clear_nodes_poll();
@@ -418,6 +438,7 @@ int main(void) {
   tcase_add_test(tests, too_many_failed_clears_become_one_of_all);
   tcase_add_test(tests, learned_clear_that_cannot_start_is_tried_again);
   tcase_add_loop_test(tests, damaged_table_is_not_taken, 0, 10);
+  tcase_add_loop_test(tests, record_of_a_later_version_counts_by_its_number_alone, 0, 3);
   tcase_add_test(tests, key_of_another_type_is_no_table);
   suite_add_tcase(suite, tests);
   return harness_main(suite);
