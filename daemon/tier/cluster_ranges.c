@@ -1,6 +1,5 @@
 #include "daemon/tier/cluster_ranges.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "daemon/tier/key_slot.h"
@@ -32,20 +31,29 @@ static bool take_number(struct cluster_ranges *ranges, int64_t max, uint16_t *nu
   return true;
 }
 
+bool cluster_host_take(char host[CLUSTER_HOST_BYTES], const char *text, size_t size) {
+  if (size >= CLUSTER_HOST_BYTES)
+    return false;
+  for (size_t i = 0; i < size; i++)
+    if (text[i] <= ' ' || text[i] > '~')
+      return false;
+  if (size > 0)
+    memcpy(host, text, size);
+  host[size] = '\0';
+  return true;
+}
+
 /* A server that does not know its own host sends nil, "" or "?". */
 static bool take_host(struct cluster_ranges *ranges, char host[CLUSTER_HOST_BYTES]) {
   host[0] = '\0';
   if (take(ranges, RESP_NIL, 0) != NULL)
     return true;
   const struct resp_item *item = take(ranges, RESP_TEXT, 0);
-  if (item == NULL || item->size >= CLUSTER_HOST_BYTES ||
-      (item->size > 0 && memchr(item->text, '\0', item->size) != NULL))
+  if (item == NULL)
     return false;
   if (item->size == 1 && item->text[0] == '?')
     return true;
-  memcpy(host, item->text, item->size);
-  host[item->size] = '\0';
-  return true;
+  return cluster_host_take(host, item->text, item->size);
 }
 
 /* Skips `n` items with all that they contain. Recursion is bounded by RESP_DEPTH_MAX. */
@@ -65,6 +73,9 @@ int cluster_ranges_next(struct cluster_ranges *ranges, struct cluster_range *ran
   const struct resp_item *entry = take(ranges, RESP_ARRAY, 3);
   if (entry == NULL || !take_number(ranges, KEY_SLOTS - 1, &range->first) ||
       !take_number(ranges, KEY_SLOTS - 1, &range->last) || range->first > range->last)
+    return FC_EPROTOCOL;
+  ranges->slots += range->last - range->first + 1u;
+  if (ranges->slots > KEY_SLOTS) /* a slot has one primary. Others would cost time without end */
     return FC_EPROTOCOL;
   const struct resp_item *primary = take(ranges, RESP_ARRAY, 2);
   if (primary == NULL || !take_host(ranges, range->host) ||

@@ -65,14 +65,12 @@ bool reply_error_redirect(const char *text, size_t size, struct redirect *redire
   const char *colon = NULL;
   for (const char *c = at; c < end; c++)
     colon = *c == ':' ? c : colon; /* the last one: IPv6 addresses have others */
-  if (colon == NULL || (size_t)(colon - at) >= sizeof redirect->host)
+  if (colon == NULL || !cluster_host_take(redirect->host, at, (size_t)(colon - at)))
     return false;
   const char *port_text = colon + 1;
   if (!take_number(&port_text, end, '\0', UINT16_MAX, &port) || port == 0)
     return false;
   redirect->slot = (uint16_t)slot;
   redirect->port = (uint16_t)port;
-  memcpy(redirect->host, at, (size_t)(colon - at));
-  redirect->host[colon - at] = '\0';
   return true;
 }

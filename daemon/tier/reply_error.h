@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDIRECT_HOST_BYTES 256u
+#include "daemon/tier/cluster_ranges.h"
 
 enum reply_error {
   REPLY_REFUSED,     /* concerns the command: the server itself is well */
@@ -24,7 +24,7 @@ enum reply_error {
 struct redirect {
   uint16_t slot;
   uint16_t port;
-  char host[REDIRECT_HOST_BYTES]; /* empty: the host that was asked */
+  char host[CLUSTER_HOST_BYTES]; /* empty: the host that was asked */
 };
 
 /* Returns the kind of an error reply. */

@@ -269,7 +269,8 @@ void resp_reader_stop(struct resp_reader *reader) {
 }
 
 size_t resp_reader_partial(const struct resp_reader *reader) {
-  return reader->hiredis->len - reader->hiredis->pos + reader->texts_size;
+  return reader->hiredis->len - reader->hiredis->pos + reader->texts_size +
+         reader->n_items * sizeof *reader->items;
 }
 
 const char *resp_reader_error(const struct resp_reader *reader) {

@@ -69,7 +69,7 @@ int resp_reader_feed(struct resp_reader *reader, const char *bytes, size_t size)
 /* Drops the bytes behind the present reply, and all later ones. */
 void resp_reader_stop(struct resp_reader *reader);
 
-/* Returns the bytes that the reader holds of a reply that is not complete. */
+/* Returns the bytes that the reader holds of a reply that is not complete, with its items. */
 size_t resp_reader_partial(const struct resp_reader *reader);
 
 /* Returns the text of the last error. */

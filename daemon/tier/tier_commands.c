@@ -202,11 +202,11 @@ static bool parse_digits(const struct resp_item *item, int64_t *number) {
 }
 
 static void answer_version(struct tier_answer *answer, const struct resp_reply *reply) {
-  const struct resp_item *id = &reply->items[1], *n = &reply->items[2];
   if (reply->items[0].type != RESP_ARRAY || reply->items[0].size != 2 || reply->n != 3) {
     set_wrong(answer, "the reply is no pair of fields");
     return;
   }
+  const struct resp_item *id = &reply->items[1], *n = &reply->items[2];
   if (id->type == RESP_NIL && n->type == RESP_NIL) {
     answer->reply.status = FLEET_NONE;
     return;

@@ -54,6 +54,12 @@ static const struct {
     {"*1\r\n*3\r\n:0\r\n:4\r\n*0\r\n", "", FC_EPROTOCOL},
     {"*1\r\n*3\r\n:0\r\n:4\r\n$1\r\na\r\n", "", FC_EPROTOCOL},
     {"*1\r\n*3\r\n:0\r\n:4\r\n*2\r\n$3\r\na~b\r\n:1\r\n", "", FC_EPROTOCOL},
+    {"*1\r\n*3\r\n:0\r\n:4\r\n*2\r\n$3\r\na b\r\n:1\r\n", "", FC_EPROTOCOL},
+    {"*1\r\n*3\r\n:0\r\n:4\r\n*2\r\n$3\r\na\nb\r\n:1\r\n", "", FC_EPROTOCOL},
+    /* More slots than there are. */
+    {"*2\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$1\r\na\r\n:1\r\n"
+     "*3\r\n:7\r\n:7\r\n*2\r\n$1\r\nb\r\n:1\r\n",
+     "0-16383 a:1 ", FC_EPROTOCOL},
     /* The first range is good. */
     {"*2\r\n*3\r\n:0\r\n:4\r\n*2\r\n$1\r\na\r\n:1\r\n*0\r\n", "0-4 a:1 ", FC_EPROTOCOL},
 };

@@ -57,6 +57,8 @@ static const struct {
     {"MOVED 1 ", false, 0, 0, ""},
     {"MOVED 1", false, 0, 0, ""},
     {"MOVED", false, 0, 0, ""},
+    {"MOVED 1 a b:1", false, 0, 0, ""},
+    {"MOVED 1 a\nb:1", false, 0, 0, ""},
     {"MOVED 99999999999999999999 a:1", false, 0, 0, ""},
 };
 

@@ -207,6 +207,19 @@ START_TEST(reply_over_limit_is_refused_before_it_is_whole) {
 }
 END_TEST
 
+/* An element without a text takes a few bytes of the reply, and more of memory. */
+START_TEST(partial_list_counts_its_items) {
+  struct seen seen;
+  begin(&seen);
+  ck_assert_int_eq(resp_reader_feed(&seen.reader, "*250\r\n", 6), 0);
+  for (int i = 0; i < 200; i++)
+    ck_assert_int_eq(resp_reader_feed(&seen.reader, ":1\r\n", 4), 0);
+  ck_assert_uint_ge(resp_reader_partial(&seen.reader), 200 * sizeof(struct resp_item));
+  ck_assert_uint_eq(seen.replies, 0);
+  resp_reader_deinit(&seen.reader);
+}
+END_TEST
+
 START_TEST(large_reply_leaves_no_memory_behind) {
   struct seen seen;
   size_t size = 2000000;
@@ -244,6 +257,7 @@ int main(void) {
   tcase_add_test(tc, replies_are_same_in_pieces_of_all_sizes);
   tcase_add_test(tc, hostile_reply_is_error);
   tcase_add_test(tc, reply_over_limit_is_refused_before_it_is_whole);
+  tcase_add_test(tc, partial_list_counts_its_items);
   tcase_add_test(tc, large_reply_leaves_no_memory_behind);
   tcase_add_test(tc, stopped_reader_drops_the_rest);
   suite_add_tcase(suite, tc);
