@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/check.h"
 #include "proto/errors.h"
 
 #define LOOKUP_HOST_SIZE 256u
@@ -131,8 +132,7 @@ int host_lookup_init(struct host_lookup *lookup, uv_loop_t *loop,
 }
 
 int host_lookup_start(struct host_lookup *lookup, const char *host, uint16_t port) {
-  if (lookup->running)
-    return 0;
+  check_eq(lookup->running, false);
   struct lookup_shared *shared = calloc(1, sizeof *shared);
   if (shared == NULL)
     return FC_ENOMEM;

@@ -37,9 +37,8 @@ int host_lookup_init(struct host_lookup *lookup, uv_loop_t *loop,
                                      const char *error),
                      void *arg);
 
-/* Begins a lookup unless one is running, whose result then counts: call it with the same host
- * always. A host that is a number needs no resolver, but takes the same way. Returns 0, FC_ENOMEM,
- * or FC_EREFUSED if no thread can be created. */
+/* Begins a lookup. None is running (lookup->running). A host that is a number needs no resolver,
+ * but takes the same way. Returns 0, FC_ENOMEM, or FC_EREFUSED if no thread can be created. */
 int host_lookup_start(struct host_lookup *lookup, const char *host, uint16_t port);
 
 /* No callback follows. The loop must run until its handles are closed. Idempotent. */

@@ -44,12 +44,24 @@ static void open_stream(struct tier_link *link, const struct sockaddr_storage *a
   link->progress_ns = now_ns;
 }
 
-/* Tries the next address of the name. Returns false if there is none. */
+/* Tries the next address of the name. Returns false if there is none. What was found for another
+ * URL is of no use. */
 static bool try_next_address(struct tier_link *link, uint64_t now_ns) {
-  if (link->found_next >= link->found.n || now_ns - link->found_ns > FOUND_NS)
+  if (link->found_address != link->address || link->found_next >= link->found.n ||
+      now_ns - link->found_ns > FOUND_NS)
     return false;
   open_stream(link, &link->found.list[link->found_next++], now_ns);
   return true;
+}
+
+static void look_up(struct tier_link *link, uint64_t now_ns) {
+  const struct tier_address *address = address_of(link);
+  if (link->lookup.running)
+    return; /* for the same name, or tier_link_found begins again */
+  link->found.n = link->found_next = 0;
+  link->found_address = link->address;
+  if (host_lookup_start(&link->lookup, address->host, address->port) < 0)
+    tier_link_fail(link, BREAKER_LOST, "no thread to look up its address", now_ns);
 }
 
 void tier_link_found(void *arg, const struct host_addresses *found, const char *error) {
@@ -60,7 +72,9 @@ void tier_link_found(void *arg, const struct host_addresses *found, const char *
   link->found_ns = now_ns;
   if (link->state != LINK_CONNECTING || link->stream != NULL)
     return; /* too late for this attempt: the next one uses it */
-  if (error != NULL) {
+  if (link->found_address != link->address) {
+    look_up(link, now_ns);
+  } else if (error != NULL) {
     char text[TIER_CAUSE_BYTES];
     (void)snprintf(text, sizeof text, "cannot look up its address: %s", error);
     tier_link_fail(link, BREAKER_LOST, text, now_ns);
@@ -89,9 +103,8 @@ void tier_link_connect(struct tier_link *link, uint64_t now_ns) {
     open_stream(link, NULL, now_ns);
   else if (parse_number_address(address, &number))
     open_stream(link, &number, now_ns);
-  else if (!try_next_address(link, now_ns) &&
-           host_lookup_start(&link->lookup, address->host, address->port) < 0)
-    tier_link_fail(link, BREAKER_LOST, "no thread to look up its address", now_ns);
+  else if (!try_next_address(link, now_ns))
+    look_up(link, now_ns);
 }
 
 /* ---- events of the stream ---- */
@@ -109,7 +122,7 @@ static void on_failed(void *arg, const char *text) {
   struct tier_link *link = arg;
   uint64_t now_ns = uv_hrtime();
   if (link->state == LINK_CONNECTING && link->found_next < link->found.n) {
-    tier_stream_close(link->stream);
+    tier_stream_close(link->stream); /* its text lives until the loop has closed it */
     link->stream = NULL;
     if (try_next_address(link, now_ns))
       return;

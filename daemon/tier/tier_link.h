@@ -48,6 +48,7 @@ struct tier_link {
   enum tier_link_state state;
   struct host_lookup lookup;
   struct host_addresses found; /* by the latest lookup */
+  size_t found_address;        /* of `addresses`: that of the latest lookup */
   size_t found_next;           /* the first of them that was not tried */
   uint64_t found_ns;
   struct tier_stream *stream; /* NULL: none */
