@@ -48,13 +48,13 @@ static void add_auth(struct tier_link *link, struct resp_buffer *out, uint64_t n
     return;
   if (password_file_read(config->password_file, password, &size, &error) < 0) {
     tier_link_break(link, BREAKER_LOST, error.text);
-    return;
+  } else {
+    resp_add_text(&command, "AUTH");
+    if (config->urls->user[0] != '\0')
+      resp_add_text(&command, config->urls->user);
+    resp_add(&command, password, size);
+    add(link, out, CALL_AUTH, &command, now_ns);
   }
-  resp_add_text(&command, "AUTH");
-  if (config->urls->user[0] != '\0')
-    resp_add_text(&command, config->urls->user);
-  resp_add(&command, password, size);
-  add(link, out, CALL_AUTH, &command, now_ns);
   explicit_bzero(password, sizeof password);
 }
 
@@ -84,10 +84,20 @@ void tier_greeting_send(struct tier_link *link, uint64_t now_ns) {
     tier_link_break(link, BREAKER_LOST, tier_stream_error(link->stream));
 }
 
-static void refuse(struct tier_link *link, const char *what, const struct resp_item *item) {
+/* Returns the length of the error's code, its first word, or 0 if it has none. */
+static size_t code_size(const struct resp_item *item) {
+  size_t n = 0;
+  while (n < item->size && item->text[n] >= 'A' && item->text[n] <= 'Z')
+    n++;
+  return n == item->size || item->text[n] == ' ' ? n : 0;
+}
+
+/* Of a reply to AUTH only the code is said: an error may repeat the command, with the password. */
+static void refuse(struct tier_link *link, enum tier_call_kind kind, const char *what,
+                   const struct resp_item *item) {
   char text[TIER_CAUSE_BYTES];
-  (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)(item->size < 120 ? item->size : 120),
-                 item->text);
+  size_t size = kind == CALL_AUTH ? code_size(item) : item->size;
+  (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)(size < 120 ? size : 120), item->text);
   tier_link_break(link, BREAKER_LOST, text);
 }
 
@@ -97,13 +107,13 @@ static void take_error(struct tier_link *link, enum tier_call_kind kind,
   enum reply_error error = reply_error_kind(item->text, item->size);
   bool denied = item->size >= 6 && memcmp(item->text, "NOPERM", 6) == 0;
   if (error == REPLY_UNAVAILABLE && !denied && link->state == LINK_GREETING)
-    refuse(link, "it is not available", item);
+    refuse(link, kind, "it is not available", item);
   else if (kind == CALL_AUTH)
-    refuse(link, "it refuses user or password", item);
+    refuse(link, kind, "it refuses user or password", item);
   else if (kind == CALL_SELECT)
-    refuse(link, "it refuses the database", item);
+    refuse(link, kind, "it refuses the database", item);
   else if (error == REPLY_UNAUTHORIZED)
-    refuse(link, "it asks for a password, see tier-password-file", item);
+    refuse(link, kind, "it asks for a password, see tier-password-file", item);
   else if (kind == CALL_SLOTS && error == REPLY_REFUSED)
     tier_io_take_slots(link->tier, link, NULL, now_ns);
 }

@@ -28,6 +28,7 @@ struct tier_stream {
   bool writing; /* `write` is in use */
   bool filled;  /* tier_stream_send has bytes that have not left */
   bool closed, failed, paused;
+  bool erased;            /* the first bytes that were sent */
   unsigned reads;         /* in a row, without a turn of others */
   struct resp_buffer out; /* the memory is behind the struct */
   char *cipher;           /* encrypted bytes on their way; NULL without TLS */
@@ -51,6 +52,14 @@ static void fail(struct tier_stream *stream) {
 
 static int send_encrypted(struct tier_stream *stream);
 
+/* What is sent first may have a password, which does not stay in memory. */
+static void empty_buffer(struct tier_stream *stream) {
+  if (!stream->erased)
+    explicit_bzero(stream->out.bytes, stream->out.size);
+  stream->erased = true;
+  stream->out.size = 0;
+}
+
 static void on_written(uv_write_t *request, int status) {
   struct tier_stream *stream = request->data;
   stream->writing = false;
@@ -68,7 +77,7 @@ static void on_written(uv_write_t *request, int status) {
   if (stream->writing || !stream->filled)
     return;
   stream->filled = false;
-  stream->out.size = 0;
+  empty_buffer(stream);
   stream->events->on_room(stream->arg);
 }
 
@@ -125,7 +134,7 @@ int tier_stream_send(struct tier_stream *stream) {
     return error;
   stream->filled = stream->writing;
   if (!stream->filled)
-    stream->out.size = 0;
+    empty_buffer(stream);
   return 0;
 }
 
@@ -146,10 +155,10 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
 /* Returns false if the stream has failed. */
 static bool shake_hands(struct tier_stream *stream) {
   int error = tls_session_handshake(&stream->tls);
+  bool sent = send_encrypted(stream) == 0; /* also the alert that says why the server is refused */
   if (error)
     (void)set_error(stream, "", stream->tls.error);
-  /* An alert says why this side refuses the server. */
-  if (send_encrypted(stream) < 0 || error) {
+  if (!sent || error) {
     fail(stream);
     return false;
   }
@@ -163,7 +172,7 @@ static bool shake_hands(struct tier_stream *stream) {
 static void receive_encrypted(struct tier_stream *stream, const char *bytes, size_t size) {
   struct tier_read_buffers *buffers = stream->buffers;
   if (tls_session_input(&stream->tls, bytes, size) < 0) {
-    (void)set_error(stream, "TLS: ", "out of memory");
+    (void)set_error(stream, "", stream->tls.error);
     fail(stream);
     return;
   }
@@ -254,6 +263,7 @@ static void free_stream(uv_handle_t *handle) {
   struct tier_stream *stream = handle->data;
   if (stream->has_tls)
     tls_session_deinit(&stream->tls);
+  empty_buffer(stream);
   free(stream);
 }
 

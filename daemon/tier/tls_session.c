@@ -31,6 +31,27 @@ static int load_error(struct error_text *error, const char *option, const char *
                         take_ssl_error(reason, sizeof reason));
 }
 
+/* Without this, OpenSSL asks for it on the terminal. `asked` may be NULL. */
+static int refuse_passphrase(char *text, int size, int writing, void *asked) {
+  (void)text, (void)size, (void)writing;
+  if (asked != NULL)
+    *(bool *)asked = true;
+  return -1;
+}
+
+static int load_key(SSL_CTX *ssl, const char *path, struct error_text *error) {
+  bool asked = false;
+  SSL_CTX_set_default_passwd_cb_userdata(ssl, &asked);
+  int loaded = SSL_CTX_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM);
+  SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+  if (asked)
+    return error_text_set(error, FC_EINVAL,
+                          "tier-key: cannot use %s: it has a passphrase: give a key without", path);
+  if (loaded != 1 || SSL_CTX_check_private_key(ssl) != 1)
+    return load_error(error, "tier-key", path);
+  return 0;
+}
+
 static int load_files(SSL_CTX *ssl, const struct tls_files *files, struct error_text *error) {
   if (files->ca == NULL) {
     if (SSL_CTX_set_default_verify_paths(ssl) != 1)
@@ -42,10 +63,7 @@ static int load_files(SSL_CTX *ssl, const struct tls_files *files, struct error_
     return 0;
   if (SSL_CTX_use_certificate_chain_file(ssl, files->cert) != 1)
     return load_error(error, "tier-cert", files->cert);
-  if (SSL_CTX_use_PrivateKey_file(ssl, files->key, SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(ssl) != 1)
-    return load_error(error, "tier-key", files->key);
-  return 0;
+  return load_key(ssl, files->key, error);
 }
 
 static SSL_CTX *new_ssl_context(const struct tls_files *files, struct error_text *error) {
@@ -56,6 +74,7 @@ static SSL_CTX *new_ssl_context(const struct tls_files *files, struct error_text
     return NULL;
   }
   SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+  SSL_CTX_set_default_passwd_cb(ssl, refuse_passphrase);
   (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_max_cert_list(ssl, TLS_CHAIN_BYTES_MAX);
   (void)SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
@@ -95,12 +114,12 @@ int tls_context_refresh(struct tls_context *context, struct error_text *error) {
     same = same && is_same_file(&now[i], &context->seen[i]);
   if (same)
     return 0;
+  memcpy(context->seen, now, sizeof now);
   SSL_CTX *ssl = new_ssl_context(&context->files, error);
   if (ssl == NULL)
     return FC_EINVAL;
   SSL_CTX_free(context->ssl);
   context->ssl = ssl;
-  memcpy(context->seen, now, sizeof now);
   return 0;
 }
 
@@ -177,7 +196,14 @@ int tls_session_handshake(struct tls_session *session) {
 
 int tls_session_input(struct tls_session *session, const char *bytes, size_t size) {
   check_le(size, INT_MAX);
-  return BIO_write(session->in, bytes, (int)size) == (int)size ? 0 : FC_ENOMEM;
+  if (BIO_ctrl_pending(session->out) > TLS_OUTPUT_BYTES_MAX) {
+    (void)snprintf(session->error, sizeof session->error, "TLS: the server takes no replies");
+    return FC_EPROTOCOL;
+  }
+  if (BIO_write(session->in, bytes, (int)size) == (int)size)
+    return 0;
+  (void)snprintf(session->error, sizeof session->error, "TLS: out of memory");
+  return FC_ENOMEM;
 }
 
 ssize_t tls_session_read(struct tls_session *session, char *room, size_t size) {

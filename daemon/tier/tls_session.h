@@ -19,6 +19,9 @@
 #define TLS_CONTEXT_BYTES_MAX (2u * 1024u * 1024u)
 #define TLS_SESSION_BYTES_MAX (288u * 1024u)
 #define TLS_CHAIN_BYTES_MAX (32u * 1024u)
+/* Encrypted bytes that wait to be sent. A server that asks for replies of the protocol and does not
+ * take them is refused. */
+#define TLS_OUTPUT_BYTES_MAX (64u * 1024u)
 #define TLS_ERROR_BYTES 256u
 
 /* Paths, borrowed. */
@@ -32,7 +35,7 @@ struct tls_files {
 struct tls_context {
   struct tls_files files;
   struct ssl_ctx_st *ssl; /* NULL: not loaded */
-  struct stat seen[3];    /* of the files, when they were loaded */
+  struct stat seen[3];    /* of the files, when they were loaded or refused last */
 };
 
 struct tls_session {
@@ -47,7 +50,8 @@ int tls_context_load(struct tls_context *context, const struct tls_files *files,
                      struct error_text *error);
 
 /* Loads the files again if one of them has changed, so that a renewed certificate is used. Returns
- * 0, or FC_EINVAL with a text: the context is then unchanged. */
+ * 0, or FC_EINVAL with a text: the earlier files are then used, and the new ones are not tried
+ * again until they change. A key with a passphrase cannot be used. */
 int tls_context_refresh(struct tls_context *context, struct error_text *error);
 /* Idempotent. Sessions may outlive the context. */
 void tls_context_deinit(struct tls_context *context);
@@ -61,7 +65,8 @@ void tls_session_deinit(struct tls_session *session);
 /* Goes on with the handshake. Returns 0, or FC_EPROTOCOL with session->error. Check `ready`. */
 int tls_session_handshake(struct tls_session *session);
 
-/* Takes encrypted bytes from the server. Returns 0 or FC_ENOMEM. */
+/* Takes encrypted bytes from the server. Returns 0, FC_ENOMEM, or FC_EPROTOCOL if more than
+ * TLS_OUTPUT_BYTES_MAX wait to be sent, with session->error. */
 int tls_session_input(struct tls_session *session, const char *bytes, size_t size);
 
 /* Returns the number of decrypted bytes, 0 if more input is needed, or FC_EPROTOCOL with

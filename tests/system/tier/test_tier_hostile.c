@@ -1,5 +1,6 @@
 /* The transport against a scripted server: hostile replies, silence, and storms of redirections.
  * The fleet gets each op back once, and the transport serves again when the server does. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,30 @@ START_TEST(hostile_reply_closes_connection) {
     expect_line(&w, hostile[_i].log);
   ck_assert_int_eq(read_one(&w), FLEET_DOWN);
   expect_recovery(&w);
+  stop(&w);
+}
+END_TEST
+
+/* Redis repeats the arguments of a command that it does not know. */
+START_TEST(error_that_repeats_password_is_not_logged) {
+  static const char *const replies[] = {
+      "-ERR unknown command 'AUTH', with args beginning with: 'opensesame'\r\n", "-opensesame\r\n",
+      "-LOADING opensesame\r\n"};
+  char file[HARNESS_PATH_SIZE + 16], dir[HARNESS_PATH_SIZE];
+  struct world w;
+  harness_make_dir(dir);
+  (void)snprintf(file, sizeof file, "%s/password", dir);
+  FILE *password = fopen(file, "w");
+  ck_assert_ptr_nonnull(password);
+  ck_assert_int_ge(fputs("opensesame\n", password), 0);
+  ck_assert_int_eq(fclose(password), 0);
+  start(&w);
+  set_reply(&w, replies[_i]);
+  w.fixture.config.password_file = file;
+  tier_fixture_connect(&w.fixture);
+  ck_assert_int_eq(read_one(&w), FLEET_DOWN);
+  expect_line(&w, "no reads and writes until it recovers: it ");
+  ck_assert_uint_eq(tier_fixture_logged(&w.fixture, "opensesame"), 0);
   stop(&w);
 }
 END_TEST
@@ -302,6 +327,7 @@ int main(void) {
   TCase *tc = tcase_create("tier_hostile");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, hostile_reply_closes_connection, 0, 6);
+  tcase_add_loop_test(tc, error_that_repeats_password_is_not_logged, 0, 3);
   tcase_add_test(tc, reply_of_wrong_type_is_wrong);
   tcase_add_test(tc, value_over_limit_is_refused_before_it_has_come);
   tcase_add_loop_test(tc, silent_server_costs_one_deadline, 0, 3);
