@@ -94,6 +94,7 @@ static int start_io(struct server *server, uint64_t seed, struct error_text *err
       .password_file = options->tier_password_file,
       .tls = {.ca = options->tier_ca, .cert = options->tier_cert, .key = options->tier_key},
       .prefix = options_tier_prefix(options),
+      .read_only = options->tier_mode == TIER_READ_ONLY,
       .deadline_ns = options->tier_deadline_ms * NS_PER_MS,
       .seed = seed};
   return tier_io_init(&tier->io, &config, error);

@@ -64,7 +64,7 @@ until_done "$tier_server" "$dir/tier.log" test -S "$dir/tier.sock"
 
 for node in $nodes; do
   # The workers keep all processors busy, so the tier may answer late.
-  echo "\$ fcached --socket node$node.sock --tier unix://tier.sock --tier-deadline 5 &"
+  echo "\$ fcached --socket node$node.sock --tier unix://\$PWD/tier.sock --tier-deadline 5 &"
   "$bin/fcached" --socket "$dir/node$node.sock" --tier "unix://$dir/tier.sock" --tier-deadline 5 \
     --trace "$dir/trace$node.jsonl" >"$dir/node$node.log" 2>&1 &
   daemons="$daemons $!"

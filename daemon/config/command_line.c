@@ -74,8 +74,11 @@ static char *help_text(void) {
   char *path = config_default_path(), *text = NULL;
   if (path != NULL &&
       asprintf(&text,
-               "Share expensive results between the processes of this machine."
-               "\vExample: fcached --max-bytes 4G --state ~/.cache/fcached\n\n"
+               "Share expensive results between the processes of this machine, and with other "
+               "machines through a Valkey or Redis (--tier)."
+               "\vExamples:\n"
+               "  fcached --max-bytes 4G --state ~/.cache/fcached\n"
+               "  fcached --tier redis://fleet@10.0.0.5 --tier-password-file ~/.tier-password\n\n"
                "Options are also keys of the configuration files, which fcached.conf(5) "
                "describes. Here fcached reads %s and %s.d/*.conf. An option of the command line "
                "is stronger.\n\n"

@@ -14,8 +14,10 @@ static void check_file(const char *option, const char *path, tier_file_wrong_fn 
   if (path == NULL)
     return;
   if (stat(path, &st) < 0 || access(path, R_OK) < 0) {
-    (void)snprintf(text, sizeof text, "cannot be read: %s: let fcached's user read it",
-                   strerror(errno)); /* cut if it is longer */
+    const char *remedy =
+        errno == ENOENT ? "create it, or correct the path" : "let fcached's user read it";
+    (void)snprintf(text, sizeof text, "cannot be read: %s: %s", strerror(errno),
+                   remedy); /* cut if it is longer */
     wrong(arg, option, path, text);
   } else if (!S_ISREG(st.st_mode)) {
     wrong(arg, option, path, "it is not a regular file: give the path of one");

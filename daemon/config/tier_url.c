@@ -98,7 +98,7 @@ static int parse_scheme(struct parse *parse, bool *is_unix) {
     *is_unix = schemes[i].is_unix;
     return 0;
   }
-  return fault(parse, "it is no URL of a tier: give " FORMS);
+  return fault(parse, "it is not the URL of a tier: give " FORMS);
 }
 
 static int digit_of(char c) {

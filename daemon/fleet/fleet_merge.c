@@ -68,8 +68,8 @@ void fleet_refresh_merge(struct fleet_clears *clears, uint64_t now_ns) {
   clears->heals += clears->is_known;
   if (clears->is_known)
     log_once(clears->config.log, &clears->refresh.is_healing, LOG_LEVEL_WARNING,
-             "the tier has lost %s: writing back the table of clear version %llu of this node",
-             clears->refresh.seen.id == 0 ? "its table of clears" : "clears",
+             "the tier has lost %s: writing back the clear table of this node, version %llu",
+             clears->refresh.seen.id == 0 ? "its clear table" : "clears",
              (unsigned long long)ours.number);
   clears->refresh.op =
       (struct fleet_op){.kind = FLEET_OP_SCRIPT,

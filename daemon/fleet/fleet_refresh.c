@@ -160,13 +160,16 @@ void fleet_refresh_compare(struct fleet_clears *clears, uint64_t now_ns) {
   if (fleet_refresh_is_equal(clears, seen)) {
     clears->refresh.is_healing = false;
     fleet_refresh_end(clears, true);
-  } else if (!clears->is_known || seen->id != own->id ||
-             seen->number >= own->number + FLEET_LOG_MAX) {
-    read_table(clears, now_ns);
-  } else if (seen->number > own->number) {
+    return;
+  }
+  bool reads_list = clears->is_known && seen->id == own->id && seen->number > own->number &&
+                    seen->number < own->number + FLEET_LOG_MAX;
+  bool merges = clears->is_known && seen->id == own->id && seen->number <= own->number &&
+                clears->config.writes;
+  if (reads_list) {
     clears->refresh.from = own->number;
     fleet_refresh_read_list(clears, seen->number, now_ns);
-  } else if (clears->config.writes) {
+  } else if (merges) {
     fleet_refresh_merge(clears, now_ns);
   } else {
     read_table(clears, now_ns);

@@ -1,4 +1,4 @@
-/* fleet_table.c - takes the whole table of clears from the tier. */
+/* fleet_table.c - takes the whole clear table from the tier. */
 #include <string.h>
 
 #include "daemon/fleet/fleet_clears_internal.h"
@@ -108,7 +108,7 @@ void fleet_table_done(struct fleet_clears *clears, const struct fleet_reply *rep
   } else {
     if (reply->status == FLEET_OK || reply->status == FLEET_WRONG)
       log_once(clears->config.log, &clears->refresh.is_damaged, LOG_LEVEL_ERROR,
-               "the tier's key %.*s is no table of clears: not using the tier. Delete that key, "
+               "the tier's key %.*s is no clear table: not using the tier. Delete that key, "
                "and clear the fleet",
                (int)clears->hash_key.size, clears->hash_key.text);
     fleet_refresh_end(clears, false);

@@ -10,8 +10,8 @@
 
 #include "daemon/base/log.h"
 #include "daemon/net/conns.h"
-#include "daemon/os/ticker.h"
 #include "daemon/os/listener.h"
+#include "daemon/os/ticker.h"
 
 #define ACCEPTOR_CHECK_MS 1000u
 #define ACCEPTOR_PAUSE 10u /* checks skipped after a failure to recreate the socket */

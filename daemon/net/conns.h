@@ -15,8 +15,8 @@
 #include "daemon/net/read_budget.h"
 #include "daemon/net/reply_budget.h"
 #include "daemon/net/send_buffer.h"
-#include "daemon/os/ticker.h"
 #include "daemon/os/peer.h"
+#include "daemon/os/ticker.h"
 #include "daemon/requests/dispatch.h"
 
 /* Connections above max_clients for administrators, whose tools connect while all others are in

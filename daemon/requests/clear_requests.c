@@ -264,8 +264,8 @@ static enum dispatch_result clear_ended(const struct call *call, const struct fc
   if (error != NULL)
     result = call_error(call, FC_EREFUSED,
                         "%llu entries of this daemon were removed, but the fleet was not cleared "
-                        "(%s): this daemon tries again while it runs. Clear once more when the "
-                        "tier answers",
+                        "(%s): this daemon clears the fleet when the tier answers. If it stops "
+                        "before, clear once more",
                         removed, error);
   else if (recorded < 0)
     result =

@@ -56,7 +56,8 @@ static enum dispatch_result deleted(const struct call *call, int recorded) {
   if (error != NULL)
     result = call_error(call, FC_EREFUSED,
                         "the entry is deleted in this daemon, but not in the fleet (%s): this "
-                        "daemon tries again while it runs. Delete once more when the tier answers",
+                        "daemon deletes it there when the tier answers. If it stops before, delete "
+                        "once more",
                         error);
   call_leave_step(call->dispatch, &deleting->step);
   *deleting = (struct deleting){0};

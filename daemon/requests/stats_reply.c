@@ -273,8 +273,8 @@ static void add_tier_servers(struct stats *stats, const struct tier_source *sour
   struct tier_server_report server = {0};
   for (uint64_t after = 0; source->next_server(source->arg, after, &server); n++) {
     after = server.serial;
-    open += server.breakers[TIER_READS].state != BREAKER_CLOSED ||
-            server.breakers[TIER_WRITES].state != BREAKER_CLOSED;
+    open += server.breakers[TIER_READS].state == BREAKER_OPEN ||
+            server.breakers[TIER_WRITES].state == BREAKER_OPEN;
     timeouts += server.timeouts;
     errors += server.errors;
     reconnects += server.reconnects;

@@ -2,6 +2,7 @@
 #ifndef FC_DAEMON_TIER_CONFIG_H
 #define FC_DAEMON_TIER_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -19,6 +20,7 @@ struct tier_io_config {
   const char *password_file; /* read at each connect; NULL: no password */
   struct tls_files tls;      /* if the URLs ask for TLS */
   const char *prefix;        /* of all keys; here for the keys of write probes */
+  bool read_only;            /* no op writes: probes for writes read, as the user may not write */
   uint64_t deadline_ns;      /* to connect, and for each step of the handshake */
   uint64_t seed;             /* of the jitter; another one on each node */
 };

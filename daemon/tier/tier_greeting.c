@@ -97,7 +97,8 @@ static void refuse(struct tier_link *link, enum tier_call_kind kind, const char 
                    const struct resp_item *item) {
   char text[TIER_CAUSE_BYTES];
   size_t size = kind == CALL_AUTH ? code_size(item) : item->size;
-  (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)(size < 120 ? size : 120), item->text);
+  (void)snprintf(text, sizeof text, "%s: %.*s", what,
+                 (int)(size < sizeof text ? size : sizeof text), item->text);
   tier_link_break(link, BREAKER_LOST, text);
 }
 
@@ -109,11 +110,11 @@ static void take_error(struct tier_link *link, enum tier_call_kind kind,
   if (error == REPLY_UNAVAILABLE && !denied && link->state == LINK_GREETING)
     refuse(link, kind, "it is not available", item);
   else if (kind == CALL_AUTH)
-    refuse(link, kind, "it refuses user or password", item);
+    refuse(link, kind, "it refuses user or password (tier-password-file)", item);
   else if (kind == CALL_SELECT)
     refuse(link, kind, "it refuses the database", item);
   else if (error == REPLY_UNAUTHORIZED)
-    refuse(link, kind, "it asks for a password, see tier-password-file", item);
+    refuse(link, kind, "it asks for a password (tier-password-file)", item);
   else if (kind == CALL_SLOTS && error == REPLY_REFUSED)
     tier_io_take_slots(link->tier, link, NULL, now_ns);
 }

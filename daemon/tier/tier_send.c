@@ -69,7 +69,8 @@ static void send_probes(struct tier_link *link, struct resp_buffer *out, uint64_
     struct resp_command command = {0};
     if (!link->probe_wanted[c])
       continue;
-    make_probe(&command, c, key, make_probe_key(link, key));
+    make_probe(&command, link->tier->config.read_only ? FLEET_READS : c, key,
+               make_probe_key(link, key));
     if (send_own(link, out, &command, CALL_PROBE, c, now_ns))
       link->probe_wanted[c] = false;
   }

@@ -231,8 +231,8 @@
       "Servers of the tier that the daemon knows. All statistics of the tier are absent "          \
       "without --tier.")                                                                           \
   ROW(tier_open, NONE, GAUGE, DAEMON, "0.1.0",                                                     \
-      "Of tier_servers, those whose breaker for reads or for writes is not closed: the daemon "    \
-      "does without them.")                                                                        \
+      "Of tier_servers, those whose breaker for reads or for writes is open: the daemon does "     \
+      "without them.")                                                                             \
   ROW(tier_hits, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                             \
       "Keys whose value the tier had when the cache did not. The daemon stored it, and the "       \
       "gets that asked for it are in cache_hits.")                                                 \

@@ -61,8 +61,8 @@ static uint64_t n_open(const struct tier_reading *reading) {
   uint64_t n = 0;
 
   for (size_t i = 0; i < reading->n; i++)
-    n += strcmp(reading->servers[i].states[0], "closed") != 0 ||
-         strcmp(reading->servers[i].states[1], "closed") != 0;
+    n += strcmp(reading->servers[i].states[0], "open") == 0 ||
+         strcmp(reading->servers[i].states[1], "open") == 0;
   return n;
 }
 

@@ -23,26 +23,28 @@ static void set_tier(void *arg, const struct fc_tier_entry *tier) {
   facts->patterns[tier->namespaces.size] = '\0';
 }
 
-static bool is_closed(const struct fc_tier_class *class) {
-  return fc_str_equal(class->state, fc_str_of("closed"));
+/* Also if the breaker is half-open, as it may be for long on a node that hardly asks. */
+static bool is_used(const struct fc_tier_class *class) {
+  return !fc_str_equal(class->state, fc_str_of("open"));
 }
 
 static void check_server(void *arg, const struct fc_tier_server_entry *server) {
   struct tier_facts *facts = arg;
-  bool reads = is_closed(&server->read), writes = is_closed(&server->write);
+  bool reads = is_used(&server->read), writes = is_used(&server->write);
   const struct fc_tier_class *cause = reads ? &server->write : &server->read;
   facts->servers++;
   if ((reads && writes) || ++facts->unused > FINDINGS_MAX)
     return;
-  doctor_report(facts->doctor, reads ? DOCTOR_WARNING : DOCTOR_PROBLEM,
-                "fcachectl tier has the state of all servers, and docs/fleet.md the remedies. "
-                "Workers compute what other nodes have until then",
-                "the tier server %.*s is not used for %s: %.*s", (int)server->address.size,
-                server->address.data,
-                reads    ? "writes"
-                : writes ? "reads"
-                         : "reads and writes",
-                (int)cause->error.size, cause->error.data);
+  doctor_report(
+      facts->doctor, reads ? DOCTOR_WARNING : DOCTOR_PROBLEM,
+      "fcachectl tier shows all servers. docs/fleet.md (Troubleshooting) has the remedy of "
+      "each cause. Until then, workers compute what other nodes have",
+      "the tier server %.*s is not used for %s: %.*s", (int)server->address.size,
+      server->address.data,
+      reads    ? "writes"
+      : writes ? "reads"
+               : "reads and writes",
+      (int)cause->error.size, cause->error.data);
 }
 
 /* A namespace is excluded on purpose, as a rule. If no worker uses the tier, it is a mistake. */

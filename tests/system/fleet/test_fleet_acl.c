@@ -169,6 +169,26 @@ START_TEST(fleet_user_without_a_right_does_not_disturb_workers) {
 }
 END_TEST
 
+/* The server starts again without its users, and refuses the node until it has them. */
+START_TEST(fleet_reader_of_the_page_uses_the_tier_again_after_a_restart) {
+  char file[HARNESS_PATH_SIZE + 16], url[256];
+  start_server((enum tier_engine)_i);
+  start_node(&reader, "reader", "read-only");
+  struct fcache *cache = open_with_manifest(&reader);
+  library_wait_stat(cache, "tier_open", 0);
+  tier_server_kill9(&server);
+  library_wait_stat(cache, "tier_open", 1);
+  tier_server_restart(&server);
+  add_user("reader", file, url);
+  tier_server_do(&server, "ACL", "LOG", "RESET", NULL);
+  library_wait_stat(cache, "tier_open", 0);
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&reader), 0);
+  expect_nothing_denied();
+  tier_server_stop(&server);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fleet_acl");
   TCase *tcase = tcase_create("fleet_acl");
@@ -177,6 +197,8 @@ int main(void) {
     if (tier_engine_program((enum tier_engine)engine) == NULL)
       continue;
     tcase_add_loop_test(tcase, fleet_users_of_the_page_are_denied_nothing, engine, engine + 1);
+    tcase_add_loop_test(tcase, fleet_reader_of_the_page_uses_the_tier_again_after_a_restart, engine,
+                        engine + 1);
     tcase_add_loop_test(tcase, fleet_user_without_a_right_does_not_disturb_workers, engine,
                         engine + 1);
   }

@@ -251,8 +251,8 @@ static const struct {
     {"socket = %/none/s\n",
      "fcached: @:1: socket: %/none/s: its directory does not exist: create it\n"},
     {"tier = redis://h\ntier-password-file = %/none\n",
-     "fcached: @:2: tier-password-file: %/none: cannot be read: No such file or directory: let "
-     "fcached's user read it\n"},
+     "fcached: @:2: tier-password-file: %/none: cannot be read: No such file or directory: "
+     "create it, or correct the path\n"},
     {"tier = rediss://h\ntier-ca = %\ntier-cert = %/empty\ntier-key = /dev/null\n",
      "fcached: @:2: tier-ca: %: it is not a regular file: give the path of one\n"
      "fcached: @:3: tier-cert: %/empty: it is empty: write its content, or give another file\n"

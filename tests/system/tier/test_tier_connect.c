@@ -126,7 +126,7 @@ START_TEST(password_that_changes_is_read_again) {
   fixture.config.password_file = file;
   tier_fixture_connect(&fixture);
   ck_assert_int_eq(read_one(&fixture), FLEET_DOWN);
-  expect_line(&fixture, "it refuses user or password: WRONGPASS");
+  expect_line(&fixture, "it refuses user or password (tier-password-file): WRONGPASS");
   write_file(file, "first\n");
   tier_fixture_wait_ready(&fixture);
   ck_assert_int_eq(read_one(&fixture), FLEET_NONE);

@@ -173,7 +173,7 @@ static const struct {
     {"verbose", "maybe", "\"maybe\" is neither yes nor no"},
     {"verbose", "", "\"\" is neither yes nor no"},
     {"no-region", "YES", "is neither yes nor no"},
-    {"tier", "", "it is no URL of a tier: give redis://"},
+    {"tier", "", "it is not the URL of a tier: give redis://"},
     {"tier-mode", "readonly", "give one of read-write|read-only|write-only"},
     {"tier-prefix", "", "give 1 to 64 letters"},
     {"tier-prefix", "a{b}", "\"a{b}\" is not a prefix"},

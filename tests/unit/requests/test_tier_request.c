@@ -240,7 +240,9 @@ START_TEST(statistics_of_the_tier_add_up_its_servers) {
   ck_assert(stat.real == 1);
   tier.server.breakers[TIER_WRITES].state = BREAKER_CLOSED;
   ck_assert_uint_eq(integer_of("tier_open"), 0);
-  tier.server.breakers[TIER_READS].state = BREAKER_HALF_OPEN;
+  tier.server.breakers[TIER_READS].state = BREAKER_HALF_OPEN; /* is used */
+  ck_assert_uint_eq(integer_of("tier_open"), 0);
+  tier.server.breakers[TIER_READS].state = BREAKER_OPEN;
   ck_assert_uint_eq(integer_of("tier_open"), 3);
 }
 END_TEST
