@@ -28,6 +28,7 @@ struct server_tier {
   struct fleet fleet;
   struct ticker timer;
   uint64_t timer_ns; /* when it ticks; UINT64_MAX: it is not set */
+  bool lost_logged;  /* that an op was lost */
   uv_prepare_t turn; /* runs before the loop waits */
 };
 

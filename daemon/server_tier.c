@@ -37,6 +37,11 @@ static void tick(struct server *server) {
   fleet_set_wall(&server->tier.fleet, clock.now_ns, clock.real_ns);
   fleet_clears_tick(&server->tier.clears, clock.now_ns);
   fleet_tick(&server->tier.fleet, clock.now_ns);
+  if (tier_io_interface(server->tier.io)->lost > 0)
+    log_once(
+        &server->log, &server->tier.lost_logged, LOG_LEVEL_WARNING,
+        "a request to the tier was neither answered nor ended: this is a fault of fcached. The "
+        "daemon goes on without its reply. Please report this line");
 }
 
 static uint64_t next_tick_ns(const struct server_tier *tier) {
@@ -165,6 +170,7 @@ void server_tier_apply(struct server *server) {
     return;
   struct fleet_options live = live_options(server->options);
   fleet_set_options(&server->tier.fleet, &live);
+  server->tier.fleet.config.max_fills = server->options->max_leases; /* as the memory's bound */
   server->tier.clears.config.deadline_ns = live.deadline_ns;
   tier_io_set_deadline(server->tier.io, live.deadline_ns);
 }

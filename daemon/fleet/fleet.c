@@ -264,6 +264,9 @@ static struct fleet_fill *fill_of(struct timer_heap_entry *timer) {
 }
 
 void fleet_tick(struct fleet *fleet, uint64_t now_ns) {
+  struct fleet_round *oldest = fleet->first_round;
+  if (oldest != NULL)
+    (void)fleet_io_end_lost(fleet->config.io, &oldest->op, now_ns); /* true: it is gone */
   for (uint32_t i = 0; i < TICK_FILLS; i++) {
     struct timer_heap_entry *first = timer_heap_first(&fleet->timers);
     if (first == NULL || first->at_ns > now_ns)
@@ -277,7 +280,9 @@ uint64_t fleet_next_ns(const struct fleet *fleet) {
   const struct timer_heap_entry *first = timer_heap_first(&fleet->timers);
   uint64_t queue_ns = fleet_queue_next_ns(&fleet->queue);
   uint64_t fill_ns = first == NULL ? UINT64_MAX : first->at_ns;
-  return fill_ns < queue_ns ? fill_ns : queue_ns;
+  uint64_t round_ns = fleet->first_round == NULL ? UINT64_MAX : fleet->first_round->op.lost_ns;
+  uint64_t next_ns = fill_ns < queue_ns ? fill_ns : queue_ns;
+  return next_ns < round_ns ? next_ns : round_ns;
 }
 
 /* Each fill ends, and releases its fleet lease behind the write of its value. */

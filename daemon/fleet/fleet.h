@@ -111,7 +111,7 @@ struct fleet {
   size_t kept_bytes; /* of values that wait for a version */
   struct timer_heap timers;
   struct fleet_round *round; /* the version that fills of this turn ask for; NULL: none */
-  struct fleet_round *first_round;
+  struct fleet_round *first_round, *last_round; /* all, oldest first */
 };
 
 /* Returns the most memory that a fleet takes, with its queue. */

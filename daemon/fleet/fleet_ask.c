@@ -13,6 +13,8 @@
  * not move that of the whole fleet. */
 #define STAMP_AHEAD_MAX_NS UINT64_C(3600000000000)
 #define ROOM_SLICES 4u /* of evictions for one value in one turn */
+/* Of a value: another node may claim anything. client_time.h bounds what clients claim likewise. */
+#define COMPUTE_MAX_NS UINT64_C(86400000000000)
 
 static void step(struct fleet_fill *fill, const void *data, size_t size, uint64_t now_ns);
 
@@ -110,7 +112,8 @@ static enum fill_found store_value(struct fleet_fill *fill, const struct fleet_v
                                    uint64_t now_ns) {
   struct fleet *fleet = fill->fleet;
   const struct fleet_config *config = &fleet->config;
-  struct store_put_info info = {.compute_ns = value->compute_ns,
+  uint64_t compute_ns = value->compute_ns < COMPUTE_MAX_NS ? value->compute_ns : COMPUTE_MAX_NS;
+  struct store_put_info info = {.compute_ns = compute_ns,
                                 .now_ns = now_ns,
                                 .keep_first = true,
                                 .has_generation = true,
@@ -244,8 +247,7 @@ static void free_round(struct fleet_round *round) {
   if (fleet->round == round)
     fleet->round = NULL;
   *(round->prev == NULL ? &fleet->first_round : &round->prev->next) = round->next;
-  if (round->next != NULL)
-    round->next->prev = round->prev;
+  *(round->next == NULL ? &fleet->last_round : &round->next->prev) = round->prev;
   fleet->bytes -= sizeof *round + ALLOCATOR_OVERHEAD_BYTES;
   free(round);
 }
@@ -283,10 +285,9 @@ static struct fleet_round *open_round(struct fleet *fleet, uint64_t now_ns) {
     free(round);
     return NULL;
   }
-  round->next = fleet->first_round;
-  if (round->next != NULL)
-    round->next->prev = round;
-  fleet->first_round = fleet->round = round;
+  round->prev = fleet->last_round;
+  *(round->prev == NULL ? &fleet->first_round : &round->prev->next) = round;
+  fleet->last_round = fleet->round = round;
   fleet->bytes += sizeof *round + ALLOCATOR_OVERHEAD_BYTES;
   return round;
 }

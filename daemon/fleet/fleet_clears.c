@@ -102,6 +102,7 @@ void fleet_clears_tick(struct fleet_clears *clears, uint64_t now_ns) {
     fleet_steps_retry(clears, now_ns);
   if (clears->poll_ns <= now_ns) {
     clears->poll_ns = now_ns + FLEET_CLEARS_POLL_NS - fleet_clears_random(clears) % POLL_JITTER_NS;
+    fleet_steps_end_lost(clears, now_ns);
     fleet_refresh_begin(clears, now_ns);
   }
 }

@@ -93,6 +93,8 @@ void fleet_apply_step(struct fleet_clears *clears, uint64_t now_ns);
 
 /* A refresh has ended: goes on with the steps that waited for it. */
 void fleet_steps_refreshed(struct fleet_clears *clears, bool ok, uint64_t now_ns);
+/* Ends the op of a step, if the transport lost it. */
+void fleet_steps_end_lost(struct fleet_clears *clears, uint64_t now_ns);
 /* Tries those again that wait. */
 void fleet_steps_retry(struct fleet_clears *clears, uint64_t now_ns);
 /* A record was read from the log. Returns true if it is of a step that its request applies. */

@@ -89,8 +89,9 @@ struct fleet_fill *fill_new(struct fleet *fleet, struct namespace *ns, uint64_t 
                               .digest = digest,
                               .hash = *hash,
                               .state = FILL_ASKING,
-                              .began_ns = now_ns};
-  if (!timer_heap_add(&fleet->timers, &fill->timer, now_ns + fleet->config.options.deadline_ns)) {
+                              .began_ns = now_ns,
+                              .due_ns = now_ns + fleet->config.options.deadline_ns};
+  if (!timer_heap_add(&fleet->timers, &fill->timer, fill->due_ns)) {
     free(fill);
     return NULL;
   }
@@ -145,7 +146,9 @@ void fill_set_state(struct fleet_fill *fill, enum fill_state state) {
 
 /* A fill is in the heap from its beginning to its end, so no later change needs memory. */
 void fill_set_timer(struct fleet_fill *fill, uint64_t at_ns) {
-  timer_heap_move(&fill->fleet->timers, &fill->timer, at_ns);
+  uint64_t lost_ns = fill->flying ? fill->op.lost_ns : UINT64_MAX;
+  fill->due_ns = at_ns;
+  timer_heap_move(&fill->fleet->timers, &fill->timer, at_ns < lost_ns ? at_ns : lost_ns);
 }
 
 void fill_stop_timer(struct fleet_fill *fill) {
@@ -188,6 +191,8 @@ bool fill_submit(struct fleet_fill *fill, uint64_t now_ns) {
   assert(!fill->flying);
   fill->op.deadline_ns = now_ns + config->options.deadline_ns;
   fill->flying = fleet_io_submit(config->io, &fill->op, now_ns);
+  if (fill->flying && fill->op.lost_ns < fill->timer.at_ns)
+    fill_set_timer(fill, fill->due_ns);
   return fill->flying;
 }
 

@@ -313,18 +313,30 @@ void fill_lease_ends(struct fleet_fill *fill, enum lease_change change, uint64_t
 
 /* A large reply that is arriving gets more time. */
 static void overdue(struct fleet_fill *fill, uint64_t now_ns) {
-  uint64_t last_ns = fill->began_ns + FLEET_IO_DEADLINES * fill->fleet->config.options.deadline_ns;
+  uint64_t deadline_ns = fill->fleet->config.options.deadline_ns;
+  uint64_t last_ns = fill->began_ns + FLEET_IO_DEADLINES * deadline_ns;
+  if (fill->is_late) { /* what it waits for does not come any more */
+    fill->fleet->counts.failed++;
+    fill_finish(fill, now_ns);
+    return;
+  }
   if (fill->flying && fill->op.answering && now_ns < last_ns) {
     fill_set_timer(fill, last_ns);
     return;
   }
   fill->is_late = true;
   fill->fleet->counts.late++;
-  fill_stop_timer(fill);
+  fill_set_timer(fill, fill->began_ns + FLEET_IO_LOST_DEADLINES * deadline_ns);
   fill_resume_all(fill);
 }
 
 void fill_timer(struct fleet_fill *fill, uint64_t now_ns) {
+  if (fill->flying && fleet_io_end_lost(fill->fleet->config.io, &fill->op, now_ns))
+    return;
+  if (now_ns < fill->due_ns) {
+    fill_set_timer(fill, fill->due_ns);
+    return;
+  }
   switch (fill->state) {
   case FILL_ASKING:
   case FILL_LEASING:

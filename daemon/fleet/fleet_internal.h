@@ -66,7 +66,8 @@ struct fleet_fill {
   struct fleet_round *round; /* NULL: in none */
   struct fleet_fill *next_in_round, *prev_in_round;
   struct fleet_waiter *first_waiter, *last_waiter;
-  struct timer_heap_entry timer;
+  uint64_t due_ns;                /* when fill_timer has something to do */
+  struct timer_heap_entry timer;  /* at due_ns, or earlier if the op in flight is lost then */
   struct fleet_fill *next, *prev; /* of all */
   struct fleet_fill *next_in_bucket;
   uint8_t *kept; /* owned; of the read */
@@ -160,7 +161,7 @@ void fill_written(void *arg, void *owner, uint64_t now_ns);
 void fill_lease_begins(struct fleet_fill *fill, const struct lease *lease, uint64_t now_ns);
 void fill_lease_ends(struct fleet_fill *fill, enum lease_change change, uint64_t now_ns);
 
-/* The time of a fill has come. May free it. */
+/* The time of a fill's timer has come. May free the fill. */
 void fill_timer(struct fleet_fill *fill, uint64_t now_ns);
 
 static inline void fleet_tell_waits(const struct fleet *fleet) {

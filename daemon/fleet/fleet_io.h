@@ -16,7 +16,11 @@
  *
  * TIME. All times are CLOCK_MONOTONIC in ns. An op without the first byte of its reply at
  * `deadline_ns`, or without the whole reply FLEET_IO_DEADLINES times as long after its submit, ends
- * with FLEET_TIMEOUT. It may have been executed. One thread. */
+ * with FLEET_TIMEOUT. It may have been executed.
+ *
+ * LOST OPS. Sessions wait for fills, and a fill waits for its op. A transport that forgot an op
+ * would make them wait for ever. So the owner looks at it after FLEET_IO_LOST_DEADLINES, by
+ * fleet_io_end_lost. One thread. */
 #ifndef FC_DAEMON_FLEET_IO_H
 #define FC_DAEMON_FLEET_IO_H
 
@@ -27,6 +31,7 @@
 #include "proto/key.h"
 
 #define FLEET_IO_DEADLINES 4u
+#define FLEET_IO_LOST_DEADLINES 8u
 #define FLEET_OP_ARGS 6u /* of a script */
 
 /* The operations, as commands of the tier. `key`, `more` and so on are fields of the op. NONE is
@@ -96,6 +101,10 @@ struct fleet_op {
   uint64_t deadline_ns; /* for the first byte of the reply */
   void (*done)(struct fleet_op *op, const struct fleet_reply *reply, uint64_t now_ns);
 
+  /* Written by fleet_io_submit and fleet_io_end_lost. */
+  uint64_t lost_ns; /* when the owner calls fleet_io_end_lost */
+  bool is_overdue;  /* it was called after that once */
+
   /* Written by the transport, read by the caller. submit resets them. */
   bool sent;      /* it has been written, or its writing has begun */
   bool answering; /* the first bytes of its reply have come */
@@ -116,13 +125,18 @@ struct fleet_io {
   bool (*submit)(struct fleet_io *io, struct fleet_op *op, uint64_t now_ns);
   /* Gives a submitted op back without a reply. It may be executed later. */
   void (*cancel)(struct fleet_io *io, struct fleet_op *op);
+  uint64_t lost; /* ops that fleet_io_end_lost has ended */
 };
 
-static inline bool fleet_io_submit(struct fleet_io *io, struct fleet_op *op, uint64_t now_ns) {
-  return io->submit(io, op, now_ns);
-}
+/* As `submit`. */
+bool fleet_io_submit(struct fleet_io *io, struct fleet_op *op, uint64_t now_ns);
 static inline void fleet_io_cancel(struct fleet_io *io, struct fleet_op *op) {
   io->cancel(io, op);
 }
+
+/* Ends a submitted op that is lost: cancels it, calls `done` with FLEET_TIMEOUT, and returns true.
+ * Does nothing before op->lost_ns. The first call after that only makes op->lost_ns later: the
+ * daemon itself may have been stopped, and its transport have had no turn since. */
+bool fleet_io_end_lost(struct fleet_io *io, struct fleet_op *op, uint64_t now_ns);
 
 #endif

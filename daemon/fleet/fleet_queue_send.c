@@ -165,6 +165,9 @@ static struct fleet_write *next_due(const struct fleet_queue *queue, uint64_t no
 }
 
 void fleet_queue_tick(struct fleet_queue *queue, uint64_t now_ns) {
+  struct fleet_write *oldest = queue->flying.first;
+  if (oldest != NULL && fleet_io_end_lost(queue->io, &oldest->op, now_ns))
+    return; /* its end was a tick */
   for (uint32_t i = 0; i < FLEET_QUEUE_STEP && has_window(queue); i++) {
     struct fleet_write *write = next_due(queue, now_ns);
     if (write == NULL)
@@ -180,9 +183,11 @@ void fleet_queue_tick(struct fleet_queue *queue, uint64_t now_ns) {
 }
 
 uint64_t fleet_queue_next_ns(const struct fleet_queue *queue) {
+  const struct fleet_write *oldest = queue->flying.first, *again = queue->retrying.first;
+  uint64_t lost_ns = oldest == NULL ? UINT64_MAX : oldest->op.lost_ns;
   if (!has_window(queue))
-    return UINT64_MAX; /* a reply calls fleet_queue_tick */
+    return lost_ns; /* a reply calls fleet_queue_tick */
   if (queue->waiting.first != NULL)
     return 0;
-  return queue->retrying.first == NULL ? UINT64_MAX : queue->retrying.first->retry_ns;
+  return again == NULL || again->retry_ns > lost_ns ? lost_ns : again->retry_ns;
 }

@@ -53,6 +53,9 @@ static void finish(struct fleet_clears *clears, uint64_t now_ns) {
 }
 
 void fleet_refresh_tick(struct fleet_clears *clears, uint64_t now_ns) {
+  if (clears->refresh.is_flying &&
+      fleet_io_end_lost(clears->config.io, &clears->refresh.op, now_ns))
+    return; /* its end was a tick */
   if (clears->refresh.at == FLEET_REFRESH_APPLY && clears->refresh.apply_ns <= now_ns)
     fleet_apply_step(clears, now_ns);
   if (clears->refresh.at == FLEET_REFRESH_ENDS)

@@ -206,6 +206,13 @@ void fleet_steps_refreshed(struct fleet_clears *clears, bool ok, uint64_t now_ns
     tell(clears);
 }
 
+/* The end of an op may free steps. Others follow with the next polls. */
+void fleet_steps_end_lost(struct fleet_clears *clears, uint64_t now_ns) {
+  for (struct fleet_step *step = clears->steps; step != NULL; step = step->next)
+    if (step->is_flying && fleet_io_end_lost(clears->config.io, &step->op, now_ns))
+      return;
+}
+
 void fleet_steps_retry(struct fleet_clears *clears, uint64_t now_ns) {
   struct fleet_step *next;
   clears->retry_ns = UINT64_MAX;

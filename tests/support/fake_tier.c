@@ -22,6 +22,7 @@ struct fake_flight {
   uint64_t submit_ns, execute_ns, reply_ns;
   bool is_executed, is_lost; /* the reply, or with `is_executed` false at once the request */
   bool never_executed;
+  bool is_forgotten;
   struct fleet_reply reply;
   uint8_t *bytes; /* owned; of the reply */
 };
@@ -240,7 +241,8 @@ static bool submit(struct fleet_io *base, struct fleet_op *op, uint64_t now_ns) 
     flight->execute_ns = io->last_execution_ns;
   io->last_execution_ns = flight->execute_ns;
   flight->reply_ns = flight->execute_ns + half_ns;
-  flight->never_executed = below(io, 1000) < io->lost_requests;
+  flight->is_forgotten = io->forgets;
+  flight->never_executed = io->forgets || below(io, 1000) < io->lost_requests;
   flight->is_lost = flight->never_executed || below(io, 1000) < io->lost_replies;
   op->sent = op->answering = false;
   *(io->last == NULL ? &io->first : &io->last->next) = flight;
@@ -299,6 +301,8 @@ static uint64_t deadline_of(const struct fake_flight *flight) {
 
 static uint64_t end_ns(const struct fake_flight *flight) {
   uint64_t deadline_ns = deadline_of(flight);
+  if (flight->is_forgotten)
+    return UINT64_MAX;
   return flight->is_lost || flight->reply_ns > deadline_ns ? deadline_ns : flight->reply_ns;
 }
 

@@ -37,6 +37,7 @@ struct fake_io {
   uint64_t latency_ns;
   /* Faults */
   bool is_down;           /* submit returns false */
+  bool forgets;           /* what is submitted never ends: a fault of the transport */
   bool refuses_writes;    /* every write gets FLEET_REFUSED, as a full tier does */
   bool streams;           /* a reply begins when its op is executed: it may take four deadlines */
   uint32_t lost_requests; /* of 1,000: not executed, and no reply */

@@ -104,6 +104,65 @@ START_TEST(arriving_value_is_waited_for_four_deadlines) {
 }
 END_TEST
 
+/* ---- a transport that forgets ---- */
+
+/* In each state of a fill its op is forgotten. Nothing waits for it for ever. */
+START_TEST(forgotten_op_ends_after_eight_deadlines) {
+  static const uint64_t befores[] = {0, WORLD_LATENCY_NS + 1, 2 * WORLD_LATENCY_NS + 1};
+  if (_i == 3) { /* REMOTE: the polls of a are forgotten */
+    worker_get(other, 1);
+    world_run(world, 4 * WORLD_LATENCY_NS);
+    worker_get(first, 1);
+    world_run(world, 4 * WORLD_LATENCY_NS);
+    ck_assert_int_eq(first->state, WORKER_WAITS);
+    a->io.forgets = true;
+  } else if (_i == 0) { /* ASKING */
+    a->io.forgets = true;
+    worker_get(first, 1);
+  } else { /* 1: LEASING, 2: HELD, whose renewal is forgotten */
+    worker_get(first, 1);
+    world_run(world, befores[_i] - WORLD_LATENCY_NS / 2);
+    a->io.forgets = true;
+  }
+  world_run(world, (_i == 2 ? WORLD_LEASE_NS / 3 : 0) + 8 * WORLD_DEADLINE_NS + 300 * WORLD_MS);
+  ck_assert_uint_gt(a->io.io.lost, 0);
+  ck_assert_int_eq(first->state, WORKER_COMPUTES);
+  a->io.forgets = false;
+  (void)worker_put(first, "ours");
+  world_run(world, 1000 * WORLD_MS);
+  ck_assert_uint_eq(a->fleet.n, 0);
+  ck_assert_uint_eq(a->io.n, 0);
+  ck_assert_str_eq(world_published(world, 1, 0), "ours");
+}
+END_TEST
+
+START_TEST(forgotten_write_is_tried_again) {
+  worker_get(first, 1);
+  world_run(world, 4 * WORLD_LATENCY_NS);
+  a->io.forgets = true;
+  (void)worker_put(first, "ours");
+  world_run(world, 8 * WORLD_DEADLINE_NS);
+  a->io.forgets = false;
+  world_run(world, 1000 * WORLD_MS);
+  ck_assert_str_eq(world_published(world, 1, 0), "ours");
+  ck_assert_uint_eq(a->fleet.queue.n, 0);
+  ck_assert_uint_eq(a->fleet.n, 0);
+}
+END_TEST
+
+/* The daemon was stopped for longer than that: the transport has its turn first. */
+START_TEST(op_of_a_stopped_daemon_is_not_lost) {
+  worker_get(first, 1);
+  fleet_tick(&a->fleet, world->now_ns + 100 * WORLD_DEADLINE_NS);
+  ck_assert_uint_eq(a->io.io.lost, 0);
+  world_run(world, 4 * WORLD_LATENCY_NS);
+  ck_assert_int_eq(first->state, WORKER_COMPUTES);
+  ck_assert_uint_eq(a->io.io.lost, 0);
+}
+END_TEST
+
+/* ---- a tier that goes away ---- */
+
 START_TEST(lost_connection_computes_at_once) {
   worker_get(first, 1);
   fake_io_break(&a->io, world->now_ns);
@@ -438,6 +497,9 @@ int main(void) {
   tcase_add_test(tcase, late_lease_nobody_computes_is_released);
   tcase_add_test(tcase, arriving_value_is_waited_for);
   tcase_add_test(tcase, arriving_value_is_waited_for_four_deadlines);
+  tcase_add_loop_test(tcase, forgotten_op_ends_after_eight_deadlines, 0, 4);
+  tcase_add_test(tcase, forgotten_write_is_tried_again);
+  tcase_add_test(tcase, op_of_a_stopped_daemon_is_not_lost);
   tcase_add_test(tcase, lost_connection_computes_at_once);
   tcase_add_test(tcase, lost_connection_while_waiting_for_other_node_computes);
   tcase_add_test(tcase, full_tier_serves_reads_and_takes_writes_later);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/fleet/fleet_value.h"
+#include "daemon/region/entry.h"
 #include "tests/support/fleet_world.h"
 #include "tests/support/runner.h"
 
@@ -30,6 +31,22 @@ static void set_bytes(uint32_t key, const void *bytes, size_t size) {
   struct fleet_key name = world_name(a, key, FLEET_KEY_VALUE);
   fake_tier_set(&world->tier, fleet_key_str(&name), bytes, size, 0);
 }
+
+START_TEST(time_that_another_node_claims_is_bounded) {
+  uint8_t bytes[FLEET_VALUE_HEAD + 6];
+  const struct fleet_value value = {
+      .data = (const uint8_t *)"theirs", .size = 6, .compute_ns = UINT64_MAX, .node = 9};
+  struct fc_key key = world_key(1);
+  struct fc_hash hash = fleet_key_hash(a->ns->name, &key);
+  fleet_value_encode_head(&value, &hash, bytes);
+  memcpy(bytes + FLEET_VALUE_HEAD, value.data, value.size);
+  set_bytes(1, bytes, sizeof bytes);
+  worker_get(first, 1);
+  world_run(world, 4 * WORLD_LATENCY_NS);
+  ck_assert_str_eq(first->value, "theirs");
+  ck_assert_uint_eq(entry_compute_ns(store_peek(&a->store, a->ns, &key)), 86400000000000u);
+}
+END_TEST
 
 /* Changes a byte of the value of key 1, which the tier has. */
 static void damage(size_t at) {
@@ -449,6 +466,7 @@ int main(void) {
   Suite *suite = suite_create("fleet_values");
   TCase *tcase = tcase_create("fleet_values");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_test(tcase, time_that_another_node_claims_is_bounded);
   tcase_add_test(tcase, damaged_value_is_counted_not_served_and_replaced);
   tcase_add_test(tcase, foreign_bytes_are_counted_and_replaced);
   tcase_add_test(tcase, damaged_value_repaired_by_other_node_stays);
