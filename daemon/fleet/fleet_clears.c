@@ -27,7 +27,6 @@ void fleet_clears_init(struct fleet_clears *clears, const struct fleet_clears_co
   clears->newest = clears->own.number;
   fleet_key_set_shared(&clears->hash_key, config->prefix, "clears");
   fleet_key_set_shared(&clears->log_key, config->prefix, "log");
-  fleet_key_set_shared(&clears->manifests_key, config->prefix, "manifests");
 }
 
 /* A table and the one that takes its place, each with its index, the records of a refresh in memory

@@ -109,12 +109,12 @@ struct fleet_clears {
 
   /* private to the fleet_clear*.c */
   struct fleet_clears_config config;
-  struct fleet_key hash_key, log_key, manifests_key;
+  struct fleet_key hash_key, log_key;
   struct tier_version own; /* of `newest`; as config.saved */
   bool is_known;           /* the table has been read: of tier own.id */
   bool had_deletes;        /* among the steps that this node knows */
   struct fleet_scopes scopes;
-  uint64_t random, locals;
+  uint64_t random;
   struct {
     enum fleet_refresh at;
     bool is_asked;    /* `refreshed` is called at the end */

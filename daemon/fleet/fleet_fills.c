@@ -99,6 +99,9 @@ struct fleet_fill *fill_new(struct fleet *fleet, struct namespace *ns, uint64_t 
   fill->key.view = copy_name(fill->names + key->op.size, key->view);
   set_token(fill);
   fill_set_version(fill);
+  /* It may have begun while the tier could not be asked, or under the daemon before. */
+  if (fleet->config.leases->n > 0)
+    fill->lease = leases_find(fleet->config.leases, ns, digest, key);
   add(fill);
   return fill;
 }
@@ -132,7 +135,7 @@ void fill_free(struct fleet_fill *fill) {
   fleet->n--;
   fleet->n_in_state[FILL_ENDED]--;
   fleet->bytes -= bytes_of(fill);
-  namespace_table_close(fleet->config.namespaces, fill->ns);
+  namespace_table_release(fleet->config.namespaces, fill->ns);
   free(fill);
 }
 

@@ -270,7 +270,6 @@ static void begin_again(struct fleet_fill *fill, const struct lease *lease, uint
   struct fleet_fill *next = fill_new(fleet, lease->ns, lease->digest, &lease->key, &hash, now_ns);
   if (next == NULL)
     return;
-  next->lease = lease;
   if (fill_ask(next, now_ns))
     fleet->counts.fills++;
   else

@@ -42,7 +42,7 @@ struct fleet_fill {
   struct fleet_op op; /* first. One at a time: */
   bool flying;        /* it is the transport's */
   struct fleet *fleet;
-  struct namespace *ns; /* held: counts as a client */
+  struct namespace *ns; /* held */
   struct fc_key key;    /* its names point into `names` */
   uint64_t digest;      /* of the lease table */
   struct fc_hash hash;  /* of the tier */
@@ -87,7 +87,8 @@ struct fleet_fill {
 struct fleet_fill *fill_find(const struct fleet *fleet, const struct namespace *ns, uint64_t digest,
                              const struct fc_key *key);
 
-/* Makes a fill in the state ASKING, with its version and generation. Returns NULL at the bound, or
+/* Makes a fill in the state ASKING, with its version, its generation and the key's local lease, if
+ * there is one. Returns NULL at the bound, or
  * if memory is out. */
 struct fleet_fill *fill_new(struct fleet *fleet, struct namespace *ns, uint64_t digest,
                             const struct fc_key *key, const struct fc_hash *hash, uint64_t now_ns);

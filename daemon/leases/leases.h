@@ -286,6 +286,10 @@ enum lease_answer {
 enum lease_answer leases_acquire(struct leases *leases, struct lease_client *client,
                                  const struct lease_request *request, uint64_t now_ns);
 
+/* Returns the key's lease, or NULL. It is valid until the lease ends: see on_change. */
+struct lease *leases_find(const struct leases *leases, const struct namespace *ns, uint64_t digest,
+                          const struct fc_key *key);
+
 /* Ends the key's lease, if there is one, because its value is stored. */
 void leases_put(struct leases *leases, const struct namespace *ns, uint64_t digest,
                 const struct fc_key *key, uint64_t now_ns);

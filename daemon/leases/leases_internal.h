@@ -19,10 +19,6 @@ void leases_wait_for_new_owner(struct leases *leases, struct lease *lease, uint6
 
 /* ---- leases_table.c ---- */
 
-/* Returns the key's lease, or NULL. */
-struct lease *leases_find(const struct leases *leases, const struct namespace *ns, uint64_t digest,
-                          const struct fc_key *key);
-
 /* Makes a lease of the request's key, which has none. It can be found from now on and has no owner
  * yet. All other leases have one. Returns NULL if memory is out. */
 struct lease *leases_make(struct leases *leases, const struct lease_request *request,

@@ -10,7 +10,7 @@ static void add_namespace(struct page *page, const struct namespace *ns, uint64_
       .bytes = ns->bytes,
       .hits = ns->counters.hits,
       .misses = ns->counters.misses,
-      .clients = ns->clients,
+      .clients = namespace_clients(ns),
       .max_bytes = ns->max_bytes,
       .idle_ns = page_since(now_ns, ns->last_use_ns),
   };

@@ -348,7 +348,7 @@ static void add_namespace(struct stats *stats, const struct namespace *ns) {
   /* The reply has the name first. */
   (void)fc_encode_stat_text(&stats->members, "namespace", ns->name);
   stats->n++;
-  add_uint(stats, ROW(clients), ns->clients);
+  add_uint(stats, ROW(clients), namespace_clients(ns));
   add_uint(stats, ROW(entries), ns->entries);
   add_uint(stats, ROW(bytes), ns->bytes);
   if (ns->max_entries > 0)

@@ -32,7 +32,7 @@ bool namespace_adopt(struct namespace *ns, const struct catalog *catalog, uint64
     return false;
   ns->name = (struct fc_str){ns->name_data, name_size};
   ns->next = NULL;
-  ns->clients = 0;
+  ns->clients = ns->held = 0;
   ns->maker = ns->manifest_user = NULL;
   ns->lru = (struct lru){0};
   ns->entries = ns->bytes = 0;

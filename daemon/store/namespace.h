@@ -35,7 +35,8 @@ struct namespace {
   struct fc_str name;     /* points into name_data */
   uint64_t seed;          /* of its keys' digests */
   uint64_t serial;        /* order of creation */
-  uint32_t clients;
+  uint32_t clients;       /* with those that namespace_table_hold counted: */
+  uint32_t held;
   uint64_t released;  /* order in which the last clients left; valid if clients is 0 */
   struct user *maker; /* charged for it while it is in the table; NULL: no user */
 

@@ -69,14 +69,24 @@ struct namespace *namespace_table_find(const struct namespace_table *table, stru
 int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
                          struct namespace **ns);
 
-/* Counts one more client of a namespace that has clients, or that no call has closed since it was
- * found. */
-static inline void namespace_table_hold(struct namespace *ns) {
-  ns->clients++;
-}
-
 /* Removes a client. The namespace may be freed by it. */
 void namespace_table_close(struct namespace_table *table, struct namespace *ns);
+
+/* Keep a namespace that has clients, or that no call has closed since it was found, as a client
+ * does. It may be freed by its release. */
+static inline void namespace_table_hold(struct namespace *ns) {
+  ns->clients++;
+  ns->held++;
+}
+static inline void namespace_table_release(struct namespace_table *table, struct namespace *ns) {
+  ns->held--;
+  namespace_table_close(table, ns);
+}
+
+/* Returns the number of its clients, without what holds it besides. */
+static inline uint32_t namespace_clients(const struct namespace *ns) {
+  return ns->clients - ns->held;
+}
 
 enum namespace_limit_result { NAMESPACE_LIMITED = 0, NAMESPACE_LIMIT_MORE = 1 };
 

@@ -162,6 +162,26 @@ START_TEST(lease_lost_by_tier_is_taken_again) {
 }
 END_TEST
 
+/* The worker began while the tier could not be asked. */
+START_TEST(fleet_lease_is_for_worker_that_computes_already) {
+  uint32_t clients = namespace_clients(a->ns);
+  a->io.is_down = true;
+  worker_get(&a->workers[0], 1);
+  ck_assert_int_eq(a->workers[0].state, WORKER_COMPUTES);
+  a->io.is_down = false;
+  worker_get(&a->workers[1], 1);
+  ck_assert_uint_eq(namespace_clients(a->ns), clients); /* a fill is none */
+  world_run(world, 2 * WORLD_LEASE_NS);
+  ck_assert_int_eq(a->workers[1].state, WORKER_WAITS);
+  ck_assert_uint_eq(fleet_gauges(&a->fleet, world->now_ns).held, 1);
+  ck_assert(world_leased(world, 1, 0));
+  (void)worker_put(&a->workers[0], "ours");
+  world_run(world, 10 * WORLD_LATENCY_NS);
+  ck_assert(!world_leased(world, 1, 0));
+  ck_assert_str_eq(a->workers[1].value, "ours");
+}
+END_TEST
+
 START_TEST(offer_without_taker_is_released) {
   worker_get(first, 1);
   worker_die(first);
@@ -200,6 +220,7 @@ int main(void) {
   tcase_add_test(tcase, lease_of_dead_worker_passes_to_local_waiter_first);
   tcase_add_test(tcase, lease_is_renewed_while_worker_computes);
   tcase_add_test(tcase, lease_lost_by_tier_is_taken_again);
+  tcase_add_test(tcase, fleet_lease_is_for_worker_that_computes_already);
   tcase_add_test(tcase, offer_without_taker_is_released);
   tcase_add_test(tcase, remote_without_waiter_ends_within_two_seconds);
   suite_add_tcase(suite, tcase);
