@@ -191,7 +191,7 @@ static void poll(struct fleet_fill *fill, uint64_t now_ns) {
 static void granted(struct fleet_fill *fill, uint64_t now_ns) {
   const struct fleet_config *config = &fill->fleet->config;
   bool was_remote = fill->state == FILL_REMOTE;
-  fill->renewed_ns = now_ns;
+  fill->renewed_ns = fill->asked_ns; /* the reply may be a later try's, see fleet_io.h */
   fill_set_state(fill, FILL_OFFERED);
   fill_set_timer(fill, was_remote || fill->is_late ? 0 : now_ns + FLEET_OFFER_NS);
   if (was_remote) {

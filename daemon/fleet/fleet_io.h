@@ -14,6 +14,12 @@
  * unless a connection fails or the tier redirects one of them. The transport collects the ops of a
  * turn and writes once for each server.
  *
+ * LOST CONNECTIONS. A server that has served gets a deadline to come back (grace.h). Until then
+ * submit takes ops, and those that were not sent wait, each until its own deadline. READ, VERSION,
+ * LEASE, LIST, TABLE and GET_FIELD are sent again if they had no reply, with `sent` false until
+ * then. A LEASE that was granted before is granted again. Other ops that were sent end with
+ * FLEET_DOWN.
+ *
  * TIME. All times are CLOCK_MONOTONIC in ns. An op without the first byte of its reply at
  * `deadline_ns`, or without the whole reply FLEET_IO_DEADLINES times as long after its submit, ends
  * with FLEET_TIMEOUT. It may have been executed.
@@ -41,7 +47,8 @@ enum fleet_op_kind {
   FLEET_OP_VERSION,   /* HMGET key id n: reply.value is `id` and reply.number is `n` (0 without
                          one); NONE if there is neither */
   FLEET_OP_LEASE,     /* SET more token NX PX time_ms, then GETRANGE key 0 limit-1, in one
-                         pipeline: reply.granted and reply.value (empty: size 0) */
+                         pipeline: reply.granted and reply.value (empty: size 0). The token is
+                         in no other lease */
   FLEET_OP_PUBLISH,   /* SET key payload NX [PX time_ms]: NONE if the key has a value */
   FLEET_OP_OVERWRITE, /* SET key payload [PX time_ms] */
   FLEET_OP_SCRIPT,    /* EVALSHA script 1 key args..., or EVAL if the tier does not know it:

@@ -74,7 +74,7 @@ void fleet_report(const struct fleet *fleet, uint64_t now_ns, struct tier_report
 /* One breaker of a tier server. */
 struct tier_breaker_report {
   enum breaker_state state;
-  uint64_t since_ns; /* the time of its last change; 0: none since the start of the daemon */
+  uint64_t since_ns; /* the time of its last change, or when the node began to use the server */
   const char *error; /* what opened it last, also after it has closed; "": it was never open */
 };
 

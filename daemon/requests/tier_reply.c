@@ -67,8 +67,7 @@ static void set_class(struct fc_tier_class *to, const struct tier_server_report 
                       enum tier_class class, const struct call *call) {
   const struct tier_breaker_report *breaker = &server->breakers[class];
   to->state = text_of(breaker_state_text(breaker->state));
-  to->since_ns = page_since(call->start_ns,
-                            breaker->since_ns > 0 ? breaker->since_ns : call->dispatch->started_ns);
+  to->since_ns = page_since(call->start_ns, breaker->since_ns);
   to->error = text_of(breaker->error);
   if (server->latencies[class] != NULL)
     to->times = *server->latencies[class];

@@ -19,6 +19,7 @@ enum tier_call_kind {
   CALL_SELECT,
   CALL_NAME,
   CALL_ROLE,
+  CALL_CHECK, /* after a lost connection: whether the server serves keys yet */
   CALL_SLOTS, /* also later, when the servers of a cluster have changed */
   CALL_PROBE, /* of a breaker */
 };

@@ -52,6 +52,14 @@ static void make_lease(struct tier_commands *commands, const struct fleet_op *op
   add_time(commands, command, op->time_ms);
 }
 
+/* Reads the token of the lease: if it is that of the op, an earlier try was granted. */
+static void make_token(struct tier_commands *commands, const struct fleet_op *op) {
+  struct resp_command *command = add_command(commands, "GETRANGE");
+  add_str(command, op->more);
+  resp_add_text(command, "0");
+  add_number(commands, command, op->token.size);
+}
+
 static void make_set(struct tier_commands *commands, const struct fleet_op *op) {
   struct resp_command *command = add_command(commands, "SET");
   add_str(command, op->key);
@@ -113,6 +121,10 @@ void tier_commands_make(struct tier_commands *commands, const struct fleet_op *o
   case FLEET_OP_LEASE:
     make_lease(commands, op);
     make_asking(commands, flags);
+    if ((flags & TIER_OP_AGAIN) != 0) {
+      make_token(commands, op);
+      make_asking(commands, flags);
+    }
     make_read(commands, op);
     break;
   case FLEET_OP_PUBLISH:
@@ -132,7 +144,7 @@ void tier_commands_make(struct tier_commands *commands, const struct fleet_op *o
 }
 
 uint32_t tier_commands_count(const struct fleet_op *op, uint32_t flags) {
-  uint32_t n = op->kind == FLEET_OP_LEASE ? 2 : 1;
+  uint32_t n = op->kind != FLEET_OP_LEASE ? 1 : (flags & TIER_OP_AGAIN) != 0 ? 3 : 2;
   return (flags & TIER_OP_ASKING) != 0 ? 2 * n : n;
 }
 

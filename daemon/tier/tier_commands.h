@@ -7,7 +7,7 @@
 #include "daemon/tier/resp_writer.h"
 #include "daemon/tier/tier_scripts.h"
 
-#define TIER_COMMANDS_MAX 4u /* of an op */
+#define TIER_COMMANDS_MAX 6u /* of an op */
 #define TIER_NUMBERS_MAX 4u  /* as text, in these commands */
 #define TIER_NUMBER_BYTES 24u
 
@@ -20,6 +20,7 @@
 enum {
   TIER_OP_ASKING = 1, /* to the server that ASK named */
   TIER_OP_EVAL = 2,   /* the server does not know the script */
+  TIER_OP_AGAIN = 4,  /* a lease: it may have been granted to the same op before */
 };
 
 /* The commands refer to the op and to their own numbers, so they must not move. */

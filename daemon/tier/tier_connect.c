@@ -77,7 +77,7 @@ void tier_link_found(void *arg, const struct host_addresses *found, const char *
   } else if (error != NULL) {
     char text[TIER_CAUSE_BYTES];
     (void)snprintf(text, sizeof text, "cannot look up its address: %s", error);
-    tier_link_fail(link, BREAKER_LOST, text, now_ns);
+    tier_link_lose(link, text, now_ns);
   } else {
     (void)try_next_address(link, now_ns); /* it has one */
   }
@@ -127,7 +127,7 @@ static void on_failed(void *arg, const char *text) {
     if (try_next_address(link, now_ns))
       return;
   }
-  tier_link_fail(link, BREAKER_LOST, text, now_ns);
+  tier_link_lose(link, text, now_ns);
 }
 
 /* Shows the fleet that the reply to the oldest op has begun. */
@@ -146,7 +146,7 @@ static void on_bytes(void *arg, const char *bytes, size_t size) {
   if (resp_reader_feed(&link->reader, bytes, size) < 0)
     tier_link_break(link, BREAKER_LOST, resp_reader_error(&link->reader));
   if (link->broken) {
-    tier_link_fail(link, link->broken_cause, link->broken_text, link->progress_ns);
+    tier_link_fail_broken(link, link->progress_ns);
     return;
   }
   size_t partial = resp_reader_partial(&link->reader);

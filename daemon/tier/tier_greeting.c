@@ -58,6 +58,14 @@ static void add_auth(struct tier_link *link, struct resp_buffer *out, uint64_t n
   explicit_bzero(password, sizeof password);
 }
 
+/* The commands before it succeed on a server that loads its data. */
+static void add_check(struct tier_link *link, struct resp_buffer *out, uint64_t now_ns) {
+  struct resp_command command = {0};
+  char key[TIER_PROBE_KEY_BYTES];
+  tier_link_make_probe(link, &command, FLEET_READS, key);
+  add(link, out, CALL_CHECK, &command, now_ns);
+}
+
 void tier_greeting_send(struct tier_link *link, uint64_t now_ns) {
   struct resp_buffer *out = tier_stream_room(link->stream);
   const struct tier_io_config *config = &link->tier->config;
@@ -78,10 +86,12 @@ void tier_greeting_send(struct tier_link *link, uint64_t now_ns) {
     add_words(link, out, CALL_ROLE, (const char *const[]){"ROLE", NULL}, now_ns);
   if (tier_link_is_seed(link))
     add_words(link, out, CALL_SLOTS, (const char *const[]){"CLUSTER", "SLOTS", NULL}, now_ns);
+  if (link->grace.until_ns != 0)
+    add_check(link, out, now_ns);
   link->slots_wanted = false;
   tier_link_set_limit(link);
   if (!link->broken && tier_stream_send(link->stream) < 0)
-    tier_link_break(link, BREAKER_LOST, tier_stream_error(link->stream));
+    tier_link_break_lost(link, tier_stream_error(link->stream));
 }
 
 /* Returns the length of the error's code, its first word, or 0 if it has none. */
@@ -99,7 +109,10 @@ static void refuse(struct tier_link *link, enum tier_call_kind kind, const char 
   size_t size = kind == CALL_AUTH ? code_size(item) : item->size;
   (void)snprintf(text, sizeof text, "%s: %.*s", what,
                  (int)(size < sizeof text ? size : sizeof text), item->text);
-  tier_link_break(link, BREAKER_LOST, text);
+  if (reply_error_kind(item->text, item->size) == REPLY_UNAVAILABLE)
+    tier_link_break_lost(link, text);
+  else
+    tier_link_break(link, BREAKER_LOST, text);
 }
 
 /* An error breaks the connection only if it concerns all commands. */
@@ -150,7 +163,7 @@ void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
     tier_io_take_slots(link->tier, link, reply, now_ns);
   else if (kind == CALL_ROLE)
     link->is_replica = is_replica(reply);
-  else if (item->type != RESP_STATUS)
+  else if (kind != CALL_CHECK && item->type != RESP_STATUS)
     tier_link_break(link, BREAKER_LOST, "a reply to the handshake is no status");
   if (greeting && link->greetings == 0 && !link->broken)
     finish_greeting(link);

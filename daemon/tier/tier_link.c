@@ -36,6 +36,19 @@ void tier_link_unlink(struct tier_link *link, struct fleet_op *op) {
   link->n_queued--;
 }
 
+void tier_link_put_back(struct tier_link *link, struct fleet_op *op, uint32_t flags) {
+  op->sent = op->answering = false;
+  op->step = flags;
+  op->prev = NULL;
+  op->next = link->first;
+  if (link->first != NULL)
+    link->first->prev = op;
+  else
+    link->last = op;
+  link->first = op;
+  link->n_queued++;
+}
+
 bool tier_link_submit(struct tier_link *link, struct fleet_op *op, uint32_t flags) {
   uint64_t permit = breaker_admit(&link->breakers[op->class]);
   if (permit == 0)
@@ -109,6 +122,7 @@ void tier_link_succeeded(struct tier_link *link, enum fleet_op_class class, uint
     (void)breaker_succeeded(breaker, permit, now_ns);
   else if (breaker->probing)
     (void)breaker_probe_succeeded(breaker, now_ns);
+  grace_served(&link->grace);
   note_change(link, class, before, NULL, now_ns);
   wake_for_probes(link);
 }
@@ -155,20 +169,9 @@ void tier_link_log_state(struct tier_link *link, uint64_t now_ns) {
   memcpy(link->stopped, stopped, sizeof stopped);
 }
 
-/* ---- failure of the connection ---- */
+/* ---- the connection ---- */
 
-void tier_link_break(struct tier_link *link, enum breaker_cause cause, const char *text) {
-  if (link->broken)
-    return;
-  link->broken = true;
-  link->broken_cause = cause;
-  (void)snprintf(link->broken_text, sizeof link->broken_text, "%s", text);
-  resp_reader_stop(&link->reader);
-  tier_io_schedule(link->tier);
-}
-
-/* Closes the connection. The calls and the queue stay. */
-static void close_connection(struct tier_link *link) {
+void tier_link_close(struct tier_link *link) {
   tier_stream_close(link->stream);
   link->stream = NULL;
   resp_reader_deinit(&link->reader);
@@ -184,61 +187,12 @@ static void close_connection(struct tier_link *link) {
 
 void tier_link_rest(struct tier_link *link) {
   check_eq(link->calls.n + link->n_queued, 0);
-  close_connection(link);
+  tier_link_close(link);
+  grace_end(&link->grace);
 }
 
 bool tier_link_is_seed(const struct tier_link *link) {
   return link->addresses != &link->own;
-}
-
-/* Reports it to both breakers: a server that hangs costs one deadline, not one for each class. */
-static void report_failure(struct tier_link *link, enum breaker_cause cause, const char *text,
-                           uint64_t now_ns) {
-  for (uint32_t i = 0; i < link->calls.n; i++) {
-    const struct tier_call *call = tier_calls_find(&link->calls, link->calls.first + i);
-    if (call->kind == CALL_OP)
-      tier_link_failed(link, call->class, call->permit, cause, text, now_ns);
-  }
-  for (enum fleet_op_class c = 0; c < FLEET_OP_CLASSES; c++) {
-    tier_link_failed(link, c, 0, cause, text, now_ns); /* of a probe that is on its way */
-    uint64_t permit = breaker_admit(&link->breakers[c]);
-    if (permit != 0)
-      tier_link_failed(link, c, permit, cause, text, now_ns);
-  }
-}
-
-/* Gives back the ops that are waiting now. `done` may submit others. */
-static void give_back(struct tier_link *link, const struct fleet_reply *reply, uint64_t now_ns) {
-  while (link->calls.n > 0) {
-    struct fleet_op *op = tier_calls_first(&link->calls)->op;
-    tier_calls_pop(&link->calls);
-    if (op != NULL)
-      tier_link_finish(link, op, reply, now_ns);
-  }
-  for (uint32_t n = link->n_queued; n > 0 && link->first != NULL; n--) {
-    struct fleet_op *op = link->first;
-    tier_link_unlink(link, op);
-    breaker_abandoned(&link->breakers[op->class], op->permit);
-    tier_link_finish(link, op, reply, now_ns);
-  }
-}
-
-void tier_link_fail(struct tier_link *link, enum breaker_cause cause, const char *text,
-                    uint64_t now_ns) {
-  char copy[TIER_CAUSE_BYTES]; /* the text may be the stream's */
-  bool idle = link->state == LINK_READY && !link->broken && link->calls.n + link->n_queued == 0;
-  (void)snprintf(copy, sizeof copy, "%s", text);
-  if (link->state != LINK_READY || link->other_address)
-    link->address = (link->address + 1) % link->n_addresses;
-  link->other_address = false;
-  close_connection(link);
-  if (idle && cause == BREAKER_LOST) /* servers close idle connections */
-    return;
-  report_failure(link, cause, copy, now_ns);
-  tier_link_log_state(link, now_ns);
-  const struct fleet_reply reply = {.status = cause == BREAKER_TIMEOUT ? FLEET_TIMEOUT : FLEET_DOWN,
-                                    .text = copy};
-  give_back(link, &reply, now_ns);
 }
 
 /* ---- turns and deadlines ---- */
@@ -270,15 +224,15 @@ static void resume(struct tier_link *link, uint64_t now_ns) {
 }
 
 static bool is_wanted(const struct tier_link *link) {
-  return link->first != NULL || link->connect_wanted || link->slots_wanted ||
-         link->probe_wanted[FLEET_READS] || link->probe_wanted[FLEET_WRITES];
+  return link->first != NULL || link->grace.until_ns != 0 || link->connect_wanted ||
+         link->slots_wanted || link->probe_wanted[FLEET_READS] || link->probe_wanted[FLEET_WRITES];
 }
 
 /* The server at this address is a replica. The queue waits for the next address. */
 static void move(struct tier_link *link) {
   bool probes[FLEET_OP_CLASSES];
   memcpy(probes, link->probe_wanted, sizeof probes);
-  close_connection(link);
+  tier_link_close(link);
   memcpy(link->probe_wanted, probes, sizeof probes);
   link->address = (link->address + 1) % link->n_addresses;
   link->connect_wanted = true;
@@ -290,9 +244,9 @@ void tier_link_turn(struct tier_link *link, uint64_t now_ns) {
   if (link->resume)
     resume(link, now_ns);
   if (link->broken)
-    tier_link_fail(link, link->broken_cause, link->broken_text, now_ns);
+    tier_link_fail_broken(link, now_ns);
   give_back_stopped(link, now_ns);
-  if (link->state == LINK_DOWN && is_wanted(link))
+  if (link->state == LINK_DOWN && is_wanted(link) && link->grace.retry_ns <= now_ns)
     tier_link_connect(link, now_ns);
   if (link->state == LINK_READY)
     tier_link_send(link, now_ns);
@@ -324,6 +278,10 @@ static uint64_t earliest_due_ns(const struct tier_link *link) {
 
 uint64_t tier_link_next_ns(const struct tier_link *link) {
   uint64_t next = earliest_due_ns(link);
+  if (link->grace.until_ns != 0) {
+    uint64_t of_grace = tier_link_next_of_grace_ns(link);
+    next = of_grace < next ? of_grace : next;
+  }
   for (enum fleet_op_class i = 0; i < FLEET_OP_CLASSES; i++) {
     uint64_t probe = next_probe_ns(link, i);
     next = probe < next ? probe : next;
@@ -344,6 +302,8 @@ static void expire_connection(struct tier_link *link, uint64_t now_ns) {
 }
 
 void tier_link_expire(struct tier_link *link, uint64_t now_ns) {
+  if (link->grace.until_ns != 0)
+    tier_link_expire_grace(link, now_ns);
   if (earliest_due_ns(link) <= now_ns)
     expire_connection(link, now_ns);
   for (enum fleet_op_class i = 0; i < FLEET_OP_CLASSES; i++)
@@ -381,14 +341,17 @@ struct tier_link *tier_link_new(struct tier_io *tier, const struct tier_address 
   link->addresses = own != NULL ? &link->own : addresses;
   link->n_addresses = own != NULL ? 1 : n;
   link->role = "";
-  for (size_t i = 0; i < FLEET_OP_CLASSES; i++)
+  for (size_t i = 0; i < FLEET_OP_CLASSES; i++) {
     breaker_init(&link->breakers[i], tier->config.seed + 2 * link->serial + i);
+    link->since_ns[i] = uv_hrtime();
+  }
+  grace_init(&link->grace, tier->config.seed + link->serial);
   tier_link_set_name(link);
   return link;
 }
 
 void tier_link_free(struct tier_link *link) {
-  close_connection(link);
+  tier_link_close(link);
   while (link->calls.n > 0) {
     struct fleet_op *op = tier_calls_first(&link->calls)->op;
     tier_calls_pop(&link->calls);

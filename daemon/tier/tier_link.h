@@ -1,5 +1,5 @@
-/* tier_link.h - one server of the tier: its connection, the ops that wait for it, and its
- * breakers. Private to daemon/tier.
+/* tier_link.h - one server of the tier: its connection, the ops that wait for it, its breakers, and
+ * its grace. Private to daemon/tier.
  *
  *   DOWN        no connection. Ops may wait: then the next turn connects
  *   CONNECTING  the name is looked up, the socket connects, or TLS shakes hands
@@ -7,7 +7,12 @@
  *   READY       ops are sent
  *
  * Ops first wait in a queue, and are given back from there if the breaker opens. When they are
- * written they become calls (tier_calls.h). */
+ * written they become calls (tier_calls.h).
+ *
+ * A connection that is lost while a breaker is closed is followed by a grace (fleet/grace.h), in
+ * which the link connects again and again. The queue waits, each op until its deadline. Reads and
+ * leases without a reply go back into it. Other writes that were sent fail. At the end of the grace
+ * without a connection both breakers open, and all ops fail. */
 #ifndef FC_DAEMON_TIER_LINK_H
 #define FC_DAEMON_TIER_LINK_H
 
@@ -18,6 +23,7 @@
 #include "daemon/fleet/breaker.h"
 #include "daemon/fleet/fleet_io.h"
 #include "daemon/fleet/fleet_report.h"
+#include "daemon/fleet/grace.h"
 #include "daemon/tier/host_lookup.h"
 #include "daemon/tier/resp_reader.h"
 #include "daemon/tier/resp_writer.h"
@@ -27,6 +33,7 @@
 #define TIER_NAME_BYTES 280u /* "HOST:PORT", or "unix:PATH" */
 #define TIER_CAUSE_BYTES 200u
 #define TIER_TRIES_MAX 5u /* of an op that the tier redirects, in all */
+#define TIER_PROBE_KEY_BYTES 128u
 
 struct tier_io;
 
@@ -69,11 +76,14 @@ struct tier_link {
 
   struct breaker breakers[FLEET_OP_CLASSES];
   bool probe_wanted[FLEET_OP_CLASSES];
-  uint64_t since_ns[FLEET_OP_CLASSES];             /* the latest change of the breaker's state */
+  uint64_t since_ns[FLEET_OP_CLASSES];             /* the breaker's state began */
   char causes[FLEET_OP_CLASSES][TIER_CAUSE_BYTES]; /* of its latest opening */
   char refused[TIER_CAUSE_BYTES];                  /* the latest error about a lease */
   bool stopped[FLEET_OP_CLASSES];                  /* as the log last said */
   uint64_t stopped_ns;
+
+  struct grace grace;
+  char lost_text[TIER_CAUSE_BYTES]; /* of the latest loss in the grace */
 
   bool connect_wanted; /* also without an op */
   bool slots_wanted;   /* ask for the map of the cluster */
@@ -83,6 +93,7 @@ struct tier_link {
   size_t n_replicas;   /* addresses in a row with a replica */
   bool broken;         /* close the connection in the next turn, because of: */
   enum breaker_cause broken_cause;
+  bool broken_lost; /* as tier_link_break_lost says */
   char broken_text[TIER_CAUSE_BYTES];
   bool other_address; /* and try another address */
 
@@ -128,14 +139,29 @@ uint64_t tier_link_next_ns(const struct tier_link *link);
 
 /* ---- between the files of the server ---- */
 
-/* tier_link.c: marks the connection broken. The next turn closes it. The first mark counts. */
+/* tier_failure.c: marks the connection broken. The next turn closes it. The first mark counts.
+ * _lost: the server may be back soon, so there may be a grace. */
 void tier_link_break(struct tier_link *link, enum breaker_cause cause, const char *text);
+void tier_link_break_lost(struct tier_link *link, const char *text);
 
-/* Closes the connection, reports to the breakers, and gives all ops back. Not within
- * resp_reader_feed.
- */
+/* Closes the connection, reports to the breakers, and gives all ops back. tier_link_lose does so
+ * only if there is no grace. tier_link_fail_broken does one of both for a connection that is marked
+ * broken. Not within resp_reader_feed. */
 void tier_link_fail(struct tier_link *link, enum breaker_cause cause, const char *text,
                     uint64_t now_ns);
+void tier_link_lose(struct tier_link *link, const char *text, uint64_t now_ns);
+void tier_link_fail_broken(struct tier_link *link, uint64_t now_ns);
+
+/* While there is a grace: ends the ops whose deadline has passed, or the grace; and returns when
+ * something of it is due. */
+void tier_link_expire_grace(struct tier_link *link, uint64_t now_ns);
+uint64_t tier_link_next_of_grace_ns(const struct tier_link *link);
+
+/* tier_link.c: closes the connection. The calls and the queue stay. */
+void tier_link_close(struct tier_link *link);
+
+/* Puts an op that was sent before those of the queue, which were not. */
+void tier_link_put_back(struct tier_link *link, struct fleet_op *op, uint32_t flags);
 
 /* Sets the name from the address that is used. */
 void tier_link_set_name(struct tier_link *link);
@@ -164,6 +190,9 @@ void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
 
 /* tier_send.c: writes as much as there is room for. */
 void tier_link_send(struct tier_link *link, uint64_t now_ns);
+/* Makes a read of a key of the server, which shows whether it serves keys. */
+void tier_link_make_probe(struct tier_link *link, struct resp_command *command,
+                          enum fleet_op_class class, char key[TIER_PROBE_KEY_BYTES]);
 
 /* tier_receive.c: a callback of the reader. */
 void tier_link_reply(void *arg, const struct resp_reply *reply);

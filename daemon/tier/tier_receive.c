@@ -112,7 +112,13 @@ static void take_value(struct tier_link *link, const struct tier_call *call,
   tier_answer_deinit(&answer);
 }
 
-/* Takes a reply that is followed by another to the same op: to ASKING, or to SET of a lease. */
+static bool is_token(const struct fleet_op *op, const struct resp_item *item) {
+  return op != NULL && item->type == RESP_TEXT && item->size == op->token.size &&
+         memcmp(item->text, op->token.data, item->size) == 0;
+}
+
+/* Takes a reply that is followed by another to the same op: to ASKING, to SET of a lease, or the
+ * token of a lease. */
 static void take_first(struct tier_link *link, struct tier_call *call,
                        const struct resp_item *item) {
   bool asking = (call->flags & TIER_OP_ASKING) != 0 && call->replied % 2 == 1;
@@ -120,10 +126,11 @@ static void take_first(struct tier_link *link, struct tier_call *call,
     return; /* if it failed, the next one fails too, and says why */
   if (item->type == RESP_ERROR) {
     enum reply_error error = reply_error_kind(item->text, item->size);
-    call->unavailable = error == REPLY_UNAVAILABLE || error == REPLY_UNAUTHORIZED;
+    if (error == REPLY_UNAVAILABLE || error == REPLY_UNAUTHORIZED)
+      call->unavailable = true;
     copy_error(link->refused, item);
-  } else {
-    call->granted = item->type == RESP_STATUS;
+  } else if (item->type == RESP_STATUS || is_token(call->op, item)) {
+    call->granted = true;
   }
 }
 

@@ -189,11 +189,12 @@ static struct tier_link *find_source_of_map(const struct tier_io *tier) {
   return seed_of(tier);
 }
 
-/* While a server does not answer, another one may have got its slots. */
+/* While a server does not answer, another one may have got its slots. Also in its grace. */
 static bool has_failed_server(const struct tier_io *tier) {
   for (const struct tier_link *link = seed_of(tier)->next; link != NULL; link = link->next)
-    if (link->n_slots > 0 && (link->breakers[FLEET_READS].state == BREAKER_OPEN ||
-                              link->breakers[FLEET_WRITES].state == BREAKER_OPEN))
+    if (link->n_slots > 0 &&
+        (link->grace.until_ns != 0 || link->breakers[FLEET_READS].state == BREAKER_OPEN ||
+         link->breakers[FLEET_WRITES].state == BREAKER_OPEN))
       return true;
   return false;
 }

@@ -6,7 +6,6 @@
 #include "daemon/tier/tier_internal.h"
 #include "daemon/tier/tier_link.h"
 
-#define PROBE_KEY_BYTES 128u
 #define PROBE_TIME_MS "60000" /* the key of a write probe is gone after a minute */
 #define SMALL_COMMAND_BYTES 512u
 
@@ -14,11 +13,12 @@
 
 /* A probe is a request of its class on a key of its server: PING succeeds on a server that cannot
  * serve keys. In a cluster the key must be in one of the server's slots. */
-static size_t make_probe_key(struct tier_link *link, char key[PROBE_KEY_BYTES]) {
+static size_t make_probe_key(struct tier_link *link, char key[TIER_PROBE_KEY_BYTES]) {
   int n = 0;
   for (uint32_t tries = 0; tries < KEY_SLOTS; tries++) {
-    n = snprintf(key, PROBE_KEY_BYTES, "%s1:{probe%u}", link->tier->config.prefix, link->probe_key);
-    check_lt(n, PROBE_KEY_BYTES);
+    n = snprintf(key, TIER_PROBE_KEY_BYTES, "%s1:{probe%u}", link->tier->config.prefix,
+                 link->probe_key);
+    check_lt(n, TIER_PROBE_KEY_BYTES);
     if (tier_io_owns_slot(link->tier, link, key_slot(key, (size_t)n)))
       break;
     link->probe_key++;
@@ -26,8 +26,9 @@ static size_t make_probe_key(struct tier_link *link, char key[PROBE_KEY_BYTES]) 
   return (size_t)n;
 }
 
-static void make_probe(struct resp_command *command, enum fleet_op_class class, const char *key,
-                       size_t size) {
+void tier_link_make_probe(struct tier_link *link, struct resp_command *command,
+                          enum fleet_op_class class, char key[TIER_PROBE_KEY_BYTES]) {
+  size_t size = make_probe_key(link, key);
   resp_add_text(command, class == FLEET_READS ? "GETRANGE" : "SET");
   resp_add(command, key, size);
   if (class == FLEET_READS) {
@@ -65,12 +66,11 @@ static bool send_own(struct tier_link *link, struct resp_buffer *out,
 
 static void send_probes(struct tier_link *link, struct resp_buffer *out, uint64_t now_ns) {
   for (enum fleet_op_class c = 0; c < FLEET_OP_CLASSES; c++) {
-    char key[PROBE_KEY_BYTES];
+    char key[TIER_PROBE_KEY_BYTES];
     struct resp_command command = {0};
     if (!link->probe_wanted[c])
       continue;
-    make_probe(&command, link->tier->config.read_only ? FLEET_READS : c, key,
-               make_probe_key(link, key));
+    tier_link_make_probe(link, &command, link->tier->config.read_only ? FLEET_READS : c, key);
     if (send_own(link, out, &command, CALL_PROBE, c, now_ns))
       link->probe_wanted[c] = false;
   }
@@ -150,6 +150,6 @@ void tier_link_send(struct tier_link *link, uint64_t now_ns) {
     if (out->size == 0)
       return;
     if (tier_stream_send(link->stream) < 0)
-      tier_link_break(link, BREAKER_LOST, tier_stream_error(link->stream));
+      tier_link_break_lost(link, tier_stream_error(link->stream));
   }
 }

@@ -60,15 +60,12 @@ void fleet_herd_stop(struct fleet_herd *herd) {
 
 /* ---- kills ---- */
 
-/* Returns the number of workers of a node whose key is computed, or not yet in the tier. */
-static uint32_t flights(const struct fleet_herd *herd, uint32_t node, bool computing_only) {
+/* Returns the number of workers of a node that compute, or that have computed since a time. */
+static uint32_t flights(const struct fleet_herd *herd, uint32_t node, uint64_t since_ns) {
   uint32_t n = 0;
-  uint64_t now_ns = harness_now_ns();
   for (uint32_t i = 0; i < herd->workers; i++) {
     const struct herd_worker_board *worker = &herd->board->workers[node * herd->workers + i];
-    uint64_t computed_ns = atomic_load(&worker->computed_ns);
-    n += atomic_load(&worker->computing) != 0 ||
-         (!computing_only && computed_ns != 0 && now_ns - computed_ns < PUBLISH_NS);
+    n += atomic_load(&worker->computing) != 0 || atomic_load(&worker->computed_ns) > since_ns;
   }
   return n;
 }
@@ -76,7 +73,7 @@ static uint32_t flights(const struct fleet_herd *herd, uint32_t node, bool compu
 /* Returns a node that holds a lease, the next one in turn, or herd->nodes if none does. */
 static uint32_t find_holder(const struct fleet_herd *herd) {
   for (uint32_t i = 0; i < herd->nodes; i++)
-    if (flights(herd, (herd->kills + i) % herd->nodes, true) > 0)
+    if (flights(herd, (herd->kills + i) % herd->nodes, UINT64_MAX) > 0)
       return (herd->kills + i) % herd->nodes;
   return herd->nodes;
 }
@@ -87,8 +84,9 @@ static void kill_when_due(struct fleet_herd *herd) {
     return;
   uint32_t node = find_holder(herd);
   if (node < herd->nodes) {
-    harness_kill9(&herd->daemons[node]);
-    herd->in_flight += flights(herd, node, false);
+    uint64_t since_ns = harness_now_ns() - PUBLISH_NS;
+    harness_kill9(&herd->daemons[node]); /* takes its time on a busy machine */
+    herd->in_flight += flights(herd, node, since_ns);
     herd->kills++;
     start_daemon(herd, &herd->daemons[node]);
   }

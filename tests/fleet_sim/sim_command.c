@@ -83,6 +83,9 @@ static void take_lease(struct sim_command *command, struct sim_db *db, uint64_t 
   const struct fleet_op *copy = &command->copy;
   struct sim_blob *token = sim_blob_new(copy->token.data, copy->token.size);
   command->granted = set_missing(db, copy->more, token, copy->time_ms, now_ns);
+  if (command->again && !command->granted)
+    command->granted =
+        fc_str_equal(sim_blob_str(sim_db_find(db, copy->more, now_ns)->value), copy->token);
   sim_blob_release(token);
   read_value(command, db, now_ns);
   command->status = FLEET_OK;

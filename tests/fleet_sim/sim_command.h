@@ -12,6 +12,7 @@ struct sim_command {
   enum fleet_op_class class; /* whose breaker it concerns: */
   uint64_t permit;           /* 0: it is a probe */
   uint64_t deadline_ns;
+  bool again;     /* its op was sent before, by a connection that was lost */
   uint64_t limit; /* of the bytes of a reply's value */
   struct fleet_op copy;
   struct sim_blob *payload;

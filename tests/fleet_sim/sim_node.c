@@ -133,7 +133,7 @@ static void make_fleet(struct sim_node *node) {
       .lease_ns = 3 * SIM_SECOND,
       .queue_bytes = QUEUE_BYTES,
       .max_fills = FILLS,
-      .options = {.deadline_ns = 50 * SIM_MS, .queue_age_ns = 10 * SIM_SECOND},
+      .options = {.deadline_ns = SIM_DEADLINE_NS, .queue_age_ns = 10 * SIM_SECOND},
       .resume = resume,
       .arg = node,
   };

@@ -15,6 +15,7 @@
 /* So long that a call on a busy machine does not take half of it. */
 #define DEADLINE_OPTION "--tier-deadline=1"
 #define DEADLINE_NS UINT64_C(1000000000)
+#define PATIENT_OPTION "--tier-deadline=30" /* a restart takes less */
 #define SLOW_MS 2000u
 #define CALLS 20u              /* of a worker during a fault */
 #define BACK_TIMEOUT_MS 20000u /* a second on an idle machine */
@@ -36,6 +37,7 @@ struct scene {
   struct daemon node, other;
   struct fcache *worker, *reader; /* of node and other */
   char url[128];                  /* of the proxy */
+  const char *deadline;           /* the option */
   uint32_t next_key;
 };
 
@@ -152,16 +154,16 @@ static void fault_end(struct scene *scene, const struct fault *fault) {
 
 static void start_node(struct scene *scene, struct daemon *node, const char *url) {
   harness_start(node, "--tier", url, "--tier-password-file", scene->server.password_file,
-                DEADLINE_OPTION, "--tier-queue-age=60", "--max-bytes=64m", NULL);
+                scene->deadline, "--tier-queue-age=60", "--max-bytes=64m", NULL);
 }
 
-static void scene_begin(struct scene *scene, const char *program) {
+static void scene_begin(struct scene *scene, const char *program, const char *deadline) {
   const struct tier_server_config config = {.program = program,
                                             .persistent = true,
                                             .user = NODE_USER,
                                             .password = NODE_PASSWORD,
                                             .rules = "~* &* +@all"};
-  *scene = (struct scene){0};
+  *scene = (struct scene){.deadline = deadline};
   tier_server_start(&scene->server, &config);
   tier_proxy_start(&scene->proxy, scene->server.socket);
   (void)snprintf(scene->url, sizeof scene->url, "redis://" NODE_USER "@127.0.0.1:%u",
@@ -259,7 +261,7 @@ static uint32_t work_meanwhile(struct scene *scene, const struct fault *fault) {
 
 static void run_fault(const char *program, const struct fault *fault) {
   static struct scene scene; /* large */
-  scene_begin(&scene, program);
+  scene_begin(&scene, program, DEADLINE_OPTION);
   ck_assert(harness_wait_until(is_back, &scene, BACK_TIMEOUT_MS));
   expect_lines(&scene, STOPPED, fault->name, 0, 0);
 
@@ -297,12 +299,61 @@ START_TEST(valkey_fails_worker_waits_one_deadline) {
 }
 END_TEST
 
+/* ---- shorter than the deadline ---- */
+
+static void restart(struct scene *scene) {
+  tier_server_kill9(&scene->server);
+  tier_server_restart(&scene->server);
+}
+
+static void cut_connections(struct scene *scene) {
+  free(tier_server_command(&scene->server, "CLIENT", "KILL", "USER", NODE_USER, NULL));
+}
+
+static void (*const blips[])(struct scene *scene) = {restart, cut_connections};
+
+/* Nothing is computed twice, no call goes on without the tier, and nothing is logged. */
+static void run_blip(const char *program, void (*blip)(struct scene *scene)) {
+  static struct scene scene; /* large */
+  scene_begin(&scene, program, PATIENT_OPTION);
+  ck_assert(harness_wait_until(is_back, &scene, BACK_TIMEOUT_MS));
+  for (int i = 0; i < 3; i++) {
+    uint32_t first = scene.next_key;
+    (void)work(&scene, scene.worker, CALLS);
+    ck_assert(harness_wait_until(has_published, &scene, BACK_TIMEOUT_MS));
+    blip(&scene);
+    ck_assert_uint_eq(count_lost(&scene, first, CALLS), 0);
+    ck_assert(is_back(&scene));
+  }
+  expect_lines(&scene, STOPPED, "blip", 0, 0);
+  ck_assert_uint_eq(library_stat(scene.worker, "tier_fills_failed"), 0);
+  scene_end(&scene);
+}
+
+START_TEST(redis_is_away_for_less_than_the_deadline_nothing_computed_twice) {
+  const char *program = tier_engine_program(TIER_ENGINE_REDIS);
+  if (program != NULL)
+    run_blip(program, blips[_i]);
+}
+END_TEST
+
+START_TEST(valkey_is_away_for_less_than_the_deadline_nothing_computed_twice) {
+  const char *program = tier_engine_program(TIER_ENGINE_VALKEY);
+  if (program != NULL)
+    run_blip(program, blips[_i]);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("tier_faults");
   TCase *tests = tcase_create("tier_faults");
   int n = (int)(sizeof faults / sizeof *faults);
   tcase_add_loop_test(tests, redis_fails_worker_waits_one_deadline, 0, n);
   tcase_add_loop_test(tests, valkey_fails_worker_waits_one_deadline, 0, n);
+  n = (int)(sizeof blips / sizeof *blips);
+  tcase_add_loop_test(tests, redis_is_away_for_less_than_the_deadline_nothing_computed_twice, 0, n);
+  tcase_add_loop_test(tests, valkey_is_away_for_less_than_the_deadline_nothing_computed_twice, 0,
+                      n);
   suite_add_tcase(suite, tests);
   return harness_main(suite);
 }

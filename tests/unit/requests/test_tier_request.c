@@ -39,7 +39,7 @@ static void set_up(void) {
       .role = "primary",
       .slots = 5461,
       .connected = true,
-      .breakers = {{BREAKER_CLOSED, 0, ""},
+      .breakers = {{BREAKER_CLOSED, dispatch.started_ns, ""},
                    {BREAKER_OPEN, dispatch.started_ns - SECOND, "OOM command not allowed"}},
       .in_flight = 7,
       .latencies = {&reads, NULL},
