@@ -257,8 +257,8 @@ class Client:
         local: Optional[bool] = None,
     ) -> int:
         """A ``local`` of None leaves the field out, as before version 8."""
-        fields = [namespace, view, op] if local is None else [namespace, view, op, local]
-        return self.wire.call(m.CLEAR, *fields).u64()
+        flags = [] if local is None else [local]
+        return self.wire.call(m.CLEAR, namespace, view, op, *flags).u64()
 
     def trace(
         self, action: int = 0, path: Optional[str] = None, mkdir: Optional[bool] = None
