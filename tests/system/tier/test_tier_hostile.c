@@ -80,7 +80,8 @@ static void expect_recovery(struct world *world) {
   set_reply(world, "$1\r\nx\r\n");
   uint64_t begun_ns = uv_hrtime();
   tier_fixture_wait_ready(&world->fixture);
-  ck_assert_uint_lt(uv_hrtime() - begun_ns, UINT64_C(4000000000)); /* a second on an idle machine */
+  ck_assert_uint_lt(uv_hrtime() - begun_ns,
+                    UINT64_C(15000000000)); /* a second on an idle machine */
   ck_assert_int_eq(read_one(world), FLEET_OK);
 }
 
@@ -177,11 +178,13 @@ START_TEST(silent_server_costs_one_deadline) {
   start(&w);
   w.fixture.config.deadline_ns = w.fixture.op_deadline_ns = DEADLINE_NS;
   w.silent = _i == 0;
-  tier_fixture_connect(&w.fixture);
-  if (_i > 0)
-    tier_fixture_wait_ready(&w.fixture);
-  set_reply(&w, _i == 2 ? "$100\r\nabc" : NULL);
   uint64_t begun_ns = uv_hrtime();
+  tier_fixture_connect(&w.fixture);
+  if (_i > 0) {
+    tier_fixture_wait_ready(&w.fixture);
+    begun_ns = uv_hrtime();
+  }
+  set_reply(&w, _i == 2 ? "$100\r\nabc" : NULL);
   ck_assert_int_eq(read_one(&w), FLEET_TIMEOUT);
   uint64_t took_ns = uv_hrtime() - begun_ns;
   ck_assert_uint_lt(took_ns, 20 * DEADLINE_NS); /* the machine may be busy */

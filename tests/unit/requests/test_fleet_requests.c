@@ -62,7 +62,8 @@ END_TEST
 
 START_TEST(parked_time_is_measured_as_wait_for_tier) {
   dispatch_fleet_publish(1, SIZE);
-  one->session.times.arrived_ns = call_clock_ns();
+  uint64_t before_ns = call_clock_ns();
+  one->session.times.arrived_ns = before_ns;
   struct fc_buf request = dispatch_fleet_park(one, 1, WAIT_MS);
   uint64_t parked_ns = one->session.times.parked_ns;
   while (call_clock_ns() < parked_ns + 3000000)
@@ -73,7 +74,7 @@ START_TEST(parked_time_is_measured_as_wait_for_tier) {
   ck_assert_uint_ge(latency.kinds[LATENCY_TIER].max_ns, 3000000);
   ck_assert_uint_eq(latency.kinds[LATENCY_HIT].count, 1);
   ck_assert_uint_ge(latency.kinds[LATENCY_HIT].max_ns, latency.kinds[LATENCY_TIER].max_ns);
-  ck_assert_uint_lt(latency.kinds[LATENCY_SERVE].max_ns, 3000000);
+  ck_assert_uint_le(latency.kinds[LATENCY_SERVE].max_ns, call_clock_ns() - before_ns - 3000000);
   get(one, 1, 0); /* a hit that asks nothing */
   ck_assert_uint_eq(latency.kinds[LATENCY_TIER].count, 1);
 }
