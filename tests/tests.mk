@@ -207,7 +207,8 @@ check: tests
 # Tests with very many cheap checks, which take up to hours under valgrind, and tests that leave the memory of dead daemons
 # behind on purpose, too much for one process. The sanitizers run them.
 VALGRIND_SKIP := %/test_adopt_damage %/test_adopt_kills %/test_adopted_leases %/test_image %/test_key %/test_store_model \
-  %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_arena_model %/test_heap_model %/test_heap_wipe %/test_timer_heap
+  %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_arena_model %/test_heap_model %/test_heap_wipe %/test_timer_heap \
+  %/test_breaker_random %/test_fleet_random
 # The longest tests start first, so that none of them runs alone at the end.
 VALGRIND_FIRST := %/test_rings_trace %/test_rings_pool
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
