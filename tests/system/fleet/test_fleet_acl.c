@@ -177,8 +177,8 @@ START_TEST(fleet_reader_of_the_page_uses_the_tier_again_after_a_restart) {
   struct fcache *cache = open_with_manifest(&reader);
   library_wait_stat(cache, "tier_open", 0);
   tier_server_kill9(&server);
-  library_wait_stat(cache, "tier_open", 1);
   tier_server_restart(&server);
+  library_wait_stat(cache, "tier_open", 1);
   add_user("reader", file, url);
   tier_server_do(&server, "ACL", "LOG", "RESET", NULL);
   library_wait_stat(cache, "tier_open", 0);
