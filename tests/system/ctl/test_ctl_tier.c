@@ -222,8 +222,17 @@ END_TEST
 
 /* ---- other daemons ---- */
 
+/* Changes the daemon before a client connects. Its threads take the lock before they serve. */
+static void change(bool has_tier, unsigned n_servers, uint32_t version) {
+  (void)pthread_mutex_lock(&scripted.lock);
+  script.has_tier = has_tier;
+  script.n_servers = n_servers;
+  scripted.welcome.version = version;
+  (void)pthread_mutex_unlock(&scripted.lock);
+}
+
 START_TEST(daemon_without_a_tier_named_with_the_way_to_one) {
-  script.has_tier = false;
+  change(false, 3, FC_PROTOCOL_VERSION);
   ctl_expect_part(CTL("tier"), "no tier: ");
   ctl_expect_part(CTL("tier"), "tier = redis://HOST:PORT\nin fcached.conf");
   ctl_expect_part(CTL("tier", "--watch"), "no tier: ");
@@ -232,13 +241,13 @@ START_TEST(daemon_without_a_tier_named_with_the_way_to_one) {
 END_TEST
 
 START_TEST(tier_without_servers_shown) {
-  script.n_servers = 0;
+  change(true, 0, FC_PROTOCOL_VERSION);
   ctl_expect_part(CTL("tier"), "\n\nno servers yet\n");
 }
 END_TEST
 
 START_TEST(daemon_of_an_earlier_version_named) {
-  scripted.welcome.version = FC_PROTOCOL_VERSION - 1;
+  change(true, 3, FC_PROTOCOL_VERSION - 1);
   ctl_expect_status(CTL("tier"), 1, NULL, "which has no request for the tier: restart it");
 }
 END_TEST
