@@ -9,33 +9,44 @@
 #define MOVED_MAX "100000" /* keys of one slot */
 
 static void join(struct tier_cluster *cluster) {
-  char first[16], last[16], port[16], bus_port[16];
+  char first[16], last[16], port[16], bus_port[16], epoch[16];
   struct tier_server *server = cluster->servers;
   (void)snprintf(port, sizeof port, "%u", server->port);
   (void)snprintf(bus_port, sizeof bus_port, "%u", server->bus_port);
   for (int i = 0; i < TIER_CLUSTER_SIZE; i++) {
     (void)snprintf(first, sizeof first, "%d", SLOTS * i / TIER_CLUSTER_SIZE);
     (void)snprintf(last, sizeof last, "%d", SLOTS * (i + 1) / TIER_CLUSTER_SIZE - 1);
+    (void)snprintf(epoch, sizeof epoch, "%d", i + 1); /* else they change when servers meet */
+    tier_server_do(&server[i], "CLUSTER", "SET-CONFIG-EPOCH", epoch, NULL);
     tier_server_do(&server[i], "CLUSTER", "ADDSLOTSRANGE", first, last, NULL);
     if (i > 0)
       tier_server_do(&server[i], "CLUSTER", "MEET", "127.0.0.1", port, bus_port, NULL);
   }
 }
 
-static bool serves(const struct tier_server *server) {
+/* Sets the latest epoch that the server knows. */
+static bool serves(const struct tier_server *server, long *epoch) {
+  static const char field[] = "cluster_current_epoch:";
   char *info = tier_server_command(server, "CLUSTER", "INFO", NULL);
   bool ok = strstr(info, "cluster_state:ok") != NULL &&
             strstr(info, "cluster_slots_ok:16384") != NULL &&
             strstr(info, "cluster_known_nodes:3") != NULL;
+  const char *found = strstr(info, field);
+  *epoch = found != NULL ? strtol(found + strlen(field), NULL, 10) : -1;
   free(info);
   return ok;
 }
 
 static bool all_serve(void *arg) {
   const struct tier_cluster *cluster = arg;
-  for (int i = 0; i < TIER_CLUSTER_SIZE; i++)
-    if (cluster->servers[i].pid != 0 && !serves(&cluster->servers[i]))
+  long epoch, all = -1;
+  for (int i = 0; i < TIER_CLUSTER_SIZE; i++) {
+    if (cluster->servers[i].pid == 0)
+      continue;
+    if (!serves(&cluster->servers[i], &epoch) || (all >= 0 && epoch != all))
       return false;
+    all = epoch;
+  }
   return true;
 }
 
@@ -97,6 +108,8 @@ void tier_cluster_move_slot(struct tier_cluster *cluster, const char *key, int t
   free(slot);
   free(from_id);
   free(to_id);
+  /* A receiver that does not know the epoch of an earlier move would lose the slot again. */
+  tier_cluster_wait(cluster);
 }
 
 void tier_cluster_stop(struct tier_cluster *cluster) {

@@ -14,7 +14,8 @@ struct tier_cluster {
 /* Starts the servers, and waits until each one serves the cluster. config->cluster is set. */
 void tier_cluster_start(struct tier_cluster *cluster, const struct tier_server_config *config);
 
-/* Waits until each running server says cluster_state:ok, as after a restart. */
+/* Waits until each running server says cluster_state:ok, as after a restart, and all know the same
+ * epoch. */
 void tier_cluster_wait(struct tier_cluster *cluster);
 
 /* Moves the slot of the key to a server, by CLUSTER SETSLOT and MIGRATE. Its keys move too. */
