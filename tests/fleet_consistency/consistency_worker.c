@@ -140,11 +140,9 @@ static bool put(struct worker *worker, uint8_t key) {
   return rc >= 0;
 }
 
-/* What failed is no clear of the fleet. */
 static void note_clear(struct worker *worker, int rc) {
   end(worker);
-  if (rc >= 0)
-    note(worker, HISTORY_CLEAR, 0);
+  note(worker, rc >= 0 ? HISTORY_CLEAR : HISTORY_FAILED_CLEAR, 0);
 }
 
 static void clear(struct worker *worker) {

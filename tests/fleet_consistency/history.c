@@ -8,7 +8,7 @@
 struct checked {
   struct history *history;
   struct history_event *puts;  /* by value; owned, as the next */
-  struct history_event *rules; /* clears and faults */
+  struct history_event *rules; /* clears and faults, as they began */
   size_t n_puts, n_rules;
   size_t faults;
   char *report;
@@ -66,10 +66,26 @@ static bool selects(const struct history_event *clear, const struct history_even
          (clear->op == HISTORY_ANY || clear->op == hit->op);
 }
 
+/* Returns when the clear was executed, at the latest. The rules are in the order in which they
+ * began, so one fault may follow another. */
+static uint64_t executed_ns(const struct checked *checked, const struct history_event *clear) {
+  uint64_t bound_ns = checked->history->bound_ns, since_ns = clear->end_ns;
+  if (clear->kind == HISTORY_CLEAR)
+    return since_ns;
+  for (size_t i = 0; i < checked->n_rules; i++) {
+    const struct history_event *fault = &checked->rules[i];
+    if (fault->kind == HISTORY_FAULT &&
+        (fault->node == HISTORY_ANY || fault->node == clear->node) &&
+        fault->begin_ns <= since_ns + bound_ns && fault->end_ns > since_ns)
+      since_ns = fault->end_ns;
+  }
+  return since_ns + bound_ns;
+}
+
 /* Returns since when the node has known the clear, at the latest. */
 static uint64_t known_ns(const struct checked *checked, const struct history_event *clear,
                          const struct history_event *hit) {
-  uint64_t bound_ns = checked->history->bound_ns, since_ns = clear->end_ns;
+  uint64_t bound_ns = checked->history->bound_ns, since_ns = executed_ns(checked, clear);
   if (clear->node == hit->node)
     return since_ns;
   for (size_t i = 0; i < checked->n_rules; i++) {
@@ -118,7 +134,8 @@ static bool may_be_cleared(const struct checked *checked, const struct history_e
                            const struct history_event *hit) {
   for (size_t i = 0; i < checked->n_rules; i++) {
     const struct history_event *clear = &checked->rules[i];
-    if (clear->kind == HISTORY_CLEAR && selects(clear, hit) && clear->begin_ns < hit->begin_ns &&
+    bool is_clear = clear->kind == HISTORY_CLEAR || clear->kind == HISTORY_FAILED_CLEAR;
+    if (is_clear && selects(clear, hit) && clear->begin_ns < hit->begin_ns &&
         known_ns(checked, clear, hit) > before->begin_ns)
       return true;
   }
@@ -159,6 +176,12 @@ static void check_clears(struct checked *checked, const struct history_event *hi
 
 /* ---- all ---- */
 
+static int by_begin(const void *a, const void *b) {
+  uint64_t left = ((const struct history_event *)a)->begin_ns;
+  uint64_t right = ((const struct history_event *)b)->begin_ns;
+  return (left > right) - (left < right);
+}
+
 static bool collect(struct checked *checked) {
   const struct history *history = checked->history;
   checked->puts = calloc(history->n + 1, sizeof *checked->puts);
@@ -169,9 +192,10 @@ static bool collect(struct checked *checked) {
     const struct history_event *event = &history->events[i];
     if (event->kind == HISTORY_PUT)
       checked->puts[checked->n_puts++] = *event;
-    else if (event->kind == HISTORY_CLEAR || event->kind == HISTORY_FAULT)
+    else if (!is_seen(event))
       checked->rules[checked->n_rules++] = *event;
   }
+  qsort(checked->rules, checked->n_rules, sizeof *checked->rules, by_begin);
   qsort(checked->puts, checked->n_puts, sizeof *checked->puts, by_value);
   return true;
 }

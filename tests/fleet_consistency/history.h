@@ -27,6 +27,9 @@ enum history_kind {
   HISTORY_STORED, /* the same value, which its node has stored: the node has seen it */
   HISTORY_HIT,
   HISTORY_CLEAR, /* acknowledged, or a delete of one key */
+  /* A clear or delete that returned an error. Its node tries again, so it may be executed until
+   * `bound_ns` after the faults around it have ended, or never. */
+  HISTORY_FAILED_CLEAR,
   HISTORY_FAULT, /* a node (HISTORY_ANY: each) may not reach the tier */
 };
 

@@ -17,6 +17,9 @@
 #define CLEAR(n, b, e)                                                                             \
   { .kind = HISTORY_CLEAR, AT(b, e), IN(n, 1), .key = ANY, .view = ANY, .op = ANY }
 
+#define FAILED_CLEAR(n, b, e)                                                                      \
+  { .kind = HISTORY_FAILED_CLEAR, AT(b, e), IN(n, 1), .key = ANY, .view = ANY, .op = ANY }
+
 struct scene {
   const char *name;
   size_t faults;
@@ -50,6 +53,25 @@ static const struct scene scenes[] = {
      1,
      {PUT(1, 110, 120), PUT(2, 130, 140), CLEAR(0, 90, 100), HIT(2, 0, 1, 150, 151),
       HIT(1, 0, 1, 201, 202)}},
+    {"older after newer, and a clear that failed may have been executed between",
+     0,
+     {PUT(1, 110, 120), PUT(2, 130, 140), FAILED_CLEAR(1, 90, 100), HIT(2, 0, 1, 250, 251),
+      HIT(1, 0, 1, 252, 253)}},
+    {"older after newer, and a clear that failed cannot come any more",
+     1,
+     {PUT(1, 110, 120), PUT(2, 130, 140), FAILED_CLEAR(1, 90, 100), HIT(2, 0, 1, 301, 302),
+      HIT(1, 0, 1, 303, 304)}},
+    {"older after newer, and a clear that failed by a fault came after it",
+     0,
+     {PUT(1, 110, 120),
+      PUT(2, 130, 140),
+      FAILED_CLEAR(1, 90, 100),
+      {.kind = HISTORY_FAULT, AT(95, 200), IN(1, 1)},
+      HIT(2, 0, 1, 399, 400),
+      HIT(1, 0, 1, 401, 402)}},
+    {"a clear that failed proves nothing",
+     0,
+     {PUT(1, 10, 20), FAILED_CLEAR(1, 30, 40), HIT(1, 0, 1, 941, 942)}},
     {"older after newer on another node",
      0,
      {PUT(1, 10, 20), PUT(2, 30, 40), HIT(2, 0, 1, 50, 51), HIT(1, 1, 1, 52, 53)}},
