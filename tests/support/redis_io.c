@@ -3,6 +3,7 @@
 #include <check.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ARGS_MAX 16

@@ -1,6 +1,7 @@
 /* Clears and deletes of a fleet, on a real server. */
 #include <check.h>
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
