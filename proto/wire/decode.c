@@ -72,6 +72,7 @@ static void read_tier_class(struct fc_reader *reader, struct fc_tier_class *of);
     read_##name##_fields(reader, &count, row);                                                     \
     fields_close(reader, &count);                                                                  \
   }
+/* NOLINTNEXTLINE(readability-function-size): one statement or a few for each field of the table. */
 FC_ROWS(READ_ROW)
 
 static void read_held_or_nil(struct fc_reader *reader, struct fc_key *held) {
