@@ -30,8 +30,8 @@ struct consistency_worker {
   uint64_t seed;
 };
 
-/* Works until board->stop. In a child: for child_start. */
-int consistency_work(void *worker);
+/* Works until board->stop. In a child: for child_start, with a struct consistency_worker. */
+int consistency_work(void *arg);
 
 /* Adds an event, unless the board is full. */
 void consistency_note(struct consistency_board *board, const struct history_event *event);

@@ -50,7 +50,7 @@ struct history {
 
 #define HISTORY_REPORT_SIZE 512u
 
-/* Returns the number of faults of the fleet, and describes the first in `report`. */
-size_t history_check(struct history *history, char report[HISTORY_REPORT_SIZE]);
+/* Returns the number of faults of the fleet, and describes the first in `text`. */
+size_t history_check(struct history *history, char text[HISTORY_REPORT_SIZE]);
 
 #endif
