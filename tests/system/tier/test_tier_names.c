@@ -33,8 +33,10 @@ static struct addrinfo *new_address(const char *host, const char *port, struct a
   return info;
 }
 
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-                struct addrinfo **list) {
+int fake_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                     struct addrinfo **list) __asm__("getaddrinfo");
+int fake_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                     struct addrinfo **list) {
   (void)hints;
   (void)pthread_mutex_lock(&mutex);
   while (hangs && strcmp(name, "two.test") == 0)
@@ -46,7 +48,8 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
   return 0;
 }
 
-void freeaddrinfo(struct addrinfo *list) {
+void fake_freeaddrinfo(struct addrinfo *list) __asm__("freeaddrinfo");
+void fake_freeaddrinfo(struct addrinfo *list) {
   while (list != NULL) {
     struct addrinfo *next = list->ai_next;
     free(list->ai_addr);
