@@ -3,6 +3,8 @@
 #include <check.h>
 #include <string.h>
 
+#include "tests/support/leases_model_graces.h"
+
 uint32_t twin_space_of(uint32_t key) {
   return key / (TWIN_KEYS / TWIN_SPACES);
 }
@@ -21,14 +23,6 @@ bool twin_selects(const struct twin_select *select, uint32_t key) {
          (select->op == TWIN_OPS || select->op == twin_op_of(key));
 }
 
-static uint64_t sum(uint64_t a, uint64_t b) {
-  return a + b < a ? UINT64_MAX : a + b;
-}
-
-static uint64_t least(uint64_t a, uint64_t b) {
-  return a < b ? a : b;
-}
-
 uint32_t leases_model_held(const struct leases_model *model, uint32_t client) {
   uint32_t n = 0;
   for (uint32_t key = 0; key < TWIN_KEYS; key++)
@@ -45,23 +39,6 @@ uint32_t leases_model_absent_held(const struct leases_model *model, uint32_t cli
 
 bool twin_has_handle(uint32_t client) {
   return client % 3 != 0;
-}
-
-static uint32_t model_held_by_process(const struct leases_model *model, uint32_t process) {
-  uint32_t n = 0;
-  for (uint32_t key = 0; key < TWIN_KEYS; key++)
-    n +=
-        model->leases[key].owner != NO_CLIENT && model->process[model->leases[key].owner] == process
-            ? 1
-            : 0;
-  return n;
-}
-
-/* The client is about to own one lease more. */
-static void model_begin_to_hold(struct leases_model *model, uint32_t client, uint64_t now_ns) {
-  uint32_t process = model->process[client];
-  if (process != NO_PROCESS && model_held_by_process(model, process) == 0)
-    model->holds_since_ns[process] = now_ns;
 }
 
 static uint32_t model_recorded(const struct leases_model *model) {
@@ -114,166 +91,9 @@ static void model_end_waits_for(struct leases_model *model, uint32_t key, enum l
       i++;
 }
 
-bool leases_model_waits_for(const struct leases_model *model, enum model_edges edges, uint32_t from,
-                            uint32_t to) {
-  for (uint32_t i = 0; i < model->n_waits; i++) {
-    const struct model_wait *wait = &model->waits[i];
-    const struct model_lease *lease = &model->leases[wait->request.key];
-    if (lease->owner != NO_CLIENT && model->process[wait->request.client] == from &&
-        model->process[lease->owner] == to && (edges == ALL_WAITS || !wait->closes))
-      return true;
-  }
-  return false;
-}
-
-bool leases_model_depends(const struct leases_model *model, enum model_edges edges, uint32_t from,
-                          uint32_t to) {
-  return model->helper_of[to] == from || leases_model_waits_for(model, edges, from, to);
-}
-
-struct found {
-  bool is[TWIN_PROCESSES];
-};
-
-/* Grows the set of processes that `start` depends on until it grows no more. */
-static struct found model_find(const struct leases_model *model, enum model_edges edges,
-                               uint32_t start) {
-  struct found found = {{false}};
-  bool grows = start < TWIN_PROCESSES;
-  if (grows)
-    found.is[start] = true;
-  while (grows) {
-    grows = false;
-    for (uint32_t a = 0; a < TWIN_PROCESSES; a++)
-      for (uint32_t b = 0; b < TWIN_PROCESSES; b++)
-        if (found.is[a] && !found.is[b] && a != b && leases_model_depends(model, edges, a, b))
-          found.is[b] = grows = true;
-  }
-  return found;
-}
-
-bool leases_model_closes_cycle(const struct leases_model *model, enum model_edges edges,
-                               uint32_t from, uint32_t to) {
-  if (from == NO_PROCESS || to == NO_PROCESS || from == to)
-    return false;
-  return model_find(model, edges, to).is[from];
-}
-
-static bool model_helps(const struct leases_model *model, uint32_t process, uint32_t of) {
-  while (process != NO_PROCESS && of != NO_PROCESS) {
-    process = model->helper_of[process];
-    if (process == of)
-      return true;
-  }
-  return false;
-}
-
-/* ---- graces ---- */
-
-static uint64_t model_grace(const struct leases_model *model, uint32_t key) {
-  uint64_t lease_ns = model->lease_ns[twin_space_of(key)];
-  if (lease_ns == 0)
-    return 1000000000;
-  uint64_t grace = least(2 * lease_ns, 10000000000u);
-  return grace < 100000000 ? 100000000 : grace;
-}
-
-static void model_set_until(struct leases_model *model, struct model_wait *wait,
-                            uint64_t until_ns) {
-  if (wait->until_ns != until_ns)
-    wait->order = ++model->orders;
-  wait->until_ns = until_ns;
-}
-
-static void model_set_grace(struct leases_model *model, struct model_wait *wait, uint64_t now_ns) {
-  uint32_t key = wait->request.key;
-  wait->closes = leases_model_closes_cycle(model, ALL_WAITS, model->process[wait->request.client],
-                                           model->process[model->leases[key].owner]);
-  wait->grace_since_ns = now_ns;
-  bool is_remote = model->leases[key].owner == model->remote &&
-                   model->process[wait->request.client] != NO_PROCESS;
-  if (is_remote) {
-    model_set_until(model, wait, least(wait->asked_until_ns, sum(now_ns, model_grace(model, key))));
-    return;
-  }
-  uint64_t end_ns = wait->closes ? sum(now_ns, model_grace(model, key)) : UINT64_MAX;
-  model->graces.given += end_ns < wait->asked_until_ns;
-  model_set_until(model, wait, least(wait->asked_until_ns, end_ns));
-}
-
-static void model_record_duration(struct leases_model *model, uint32_t key, uint64_t now_ns) {
-  const struct model_lease *lease = &model->leases[key];
-  uint32_t process = model->process[lease->owner];
-  uint64_t *lease_ns = &model->lease_ns[twin_space_of(key)];
-  uint64_t all_ns = now_ns - lease->granted_ns;
-  uint64_t delay_ns = model->delayed_ns[process] - lease->delayed_before_ns;
-  uint64_t took_ns = all_ns - least(all_ns, delay_ns);
-  if (took_ns < all_ns / 8 + 1)
-    took_ns = all_ns / 8 + 1;
-  took_ns = least(took_ns, 10000000000u);
-  if (*lease_ns == 0)
-    *lease_ns = took_ns;
-  else if (took_ns > *lease_ns)
-    *lease_ns += (took_ns - *lease_ns) / 2;
-  else
-    *lease_ns -= (*lease_ns - took_ns) / 32;
-}
-
-static void model_delay(struct leases_model *model, uint32_t process, uint64_t since_ns,
-                        uint64_t now_ns) {
-  uint64_t *until_ns = &model->delayed_until_ns[process];
-  model->delayed_ns[process] += least(now_ns - since_ns, now_ns - *until_ns);
-  *until_ns = now_ns;
-}
-
-/* Returns when the process, or one that it helps, began to hold; UINT64_MAX: none holds. */
-static uint64_t model_holds_since(const struct leases_model *model, uint32_t process) {
-  uint64_t since_ns = UINT64_MAX;
-  for (; process != NO_PROCESS; process = model->helper_of[process])
-    if (model_held_by_process(model, process) > 0)
-      since_ns = least(since_ns, model->holds_since_ns[process]);
-  return since_ns;
-}
-
-/* Returns true if the wait for the remote client goes on for another grace. */
-static bool model_renews_grace(struct leases_model *model, struct model_wait *wait,
-                               uint64_t now_ns) {
-  uint64_t since_ns = model_holds_since(model, model->process[wait->request.client]);
-  uint64_t grace = model_grace(model, wait->request.key);
-  if (since_ns == UINT64_MAX)
-    since_ns = now_ns;
-  else if (since_ns < wait->grace_since_ns)
-    since_ns = wait->grace_since_ns;
-  if (now_ns >= sum(since_ns, grace))
-    return false;
-  model_set_until(model, wait, least(wait->asked_until_ns, sum(since_ns, grace)));
-  return true;
-}
-
 static void model_wait_over(struct leases_model *model, uint32_t i, uint64_t now_ns) {
-  struct model_wait *wait = &model->waits[i];
-  uint32_t from = model->process[wait->request.client];
-  uint32_t owner = model->process[model->leases[wait->request.key].owner];
-  bool has_grace = wait->until_ns < wait->asked_until_ns;
-  if (has_grace && model->leases[wait->request.key].owner == model->remote) {
-    bool renewed = model_renews_grace(model, wait, now_ns);
-    *(renewed ? &model->graces.renewed : &model->graces.remote) += 1;
-    if (renewed)
-      return;
-  } else if (has_grace) {
-    if (!leases_model_closes_cycle(model, ALL_WAITS, from, owner)) {
-      model->graces.lifted++;
-      wait->closes = false;
-      model_set_until(model, wait, wait->asked_until_ns);
-      return;
-    }
-    model->graces.ended++;
-    struct found found = model_find(model, ALL_WAITS, owner);
-    for (uint32_t process = 0; process < TWIN_PROCESSES; process++)
-      if (found.is[process])
-        model_delay(model, process, wait->grace_since_ns, now_ns);
-  }
-  model_end_wait(model, i, LEASE_END_NONE, now_ns);
+  if (!leases_model_renews_wait(model, &model->waits[i], now_ns))
+    model_end_wait(model, i, LEASE_END_NONE, now_ns);
 }
 
 static void model_grant(struct leases_model *model, uint32_t key, uint32_t client, uint64_t end_ns,
@@ -282,7 +102,7 @@ static void model_grant(struct leases_model *model, uint32_t key, uint32_t clien
   model->leases[key].owner = NO_CLIENT; /* its record is free */
   bool is_remote = client == model->remote;
   bool recorded = !is_remote && model_recorded(model) < model->records;
-  model_begin_to_hold(model, client, now_ns);
+  leases_model_begin_to_hold(model, client, now_ns);
   model->leases[key] =
       (struct model_lease){.owner = client,
                            .serial = ++model->serials,
@@ -300,13 +120,13 @@ static void model_wait_for_owner(struct leases_model *model, uint32_t key, uint6
   for (uint32_t i = 0; i < model->n_waits;) {
     struct model_wait *wait = &model->waits[i];
     if (wait->request.key == key &&
-        model_helps(model, model->process[wait->request.client], owner)) {
+        leases_model_helps(model, model->process[wait->request.client], owner)) {
       model->graces.dropped++;
       model_end_wait(model, i, LEASE_END_NONE, now_ns);
       continue;
     }
     if (wait->request.key == key)
-      model_set_grace(model, wait, now_ns);
+      leases_model_set_grace(model, wait, now_ns);
     i++;
   }
 }
@@ -318,7 +138,7 @@ static void model_hand_over(struct leases_model *model, uint32_t key, uint64_t n
     if (wait.request.key != key || !wait.request.wants)
       continue;
     model_end_wait(model, i, LEASE_END_GRANTED, now_ns);
-    model_grant(model, key, wait.request.client, sum(now_ns, wait.term_ns), now_ns);
+    model_grant(model, key, wait.request.client, model_sum(now_ns, wait.term_ns), now_ns);
     model_wait_for_owner(model, key, now_ns);
     return;
   }
@@ -354,7 +174,7 @@ static enum lease_answer model_take_over(struct leases_model *model, uint32_t ke
     return LEASE_NONE;
   model_end_waits_of(model, client, LEASE_END_AGAIN, now_ns);
   lease->owner = NO_CLIENT;
-  model_begin_to_hold(model, client, now_ns);
+  leases_model_begin_to_hold(model, client, now_ns);
   lease->owner = client;
   lease->absent = false;
   lease->serial = ++model->serials;
@@ -368,13 +188,13 @@ enum lease_answer leases_model_acquire(struct leases_model *model,
   const struct leases_limits *limits = &model->limits;
   uint32_t owner = model->leases[request->key].owner;
   uint64_t term_ns =
-      least(request->term_ns == 0 ? 300000000000u : request->term_ns, limits->time_max_ns);
+      model_least(request->term_ns == 0 ? 300000000000u : request->term_ns, limits->time_max_ns);
   if (owner == NO_CLIENT) {
     if (!request->wants || leases_model_n(model) >= limits->leases ||
         (request->client != model->remote &&
          leases_model_held(model, request->client) >= limits->leases_each))
       return LEASE_NONE;
-    model_grant(model, request->key, request->client, sum(now_ns, term_ns), now_ns);
+    model_grant(model, request->key, request->client, model_sum(now_ns, term_ns), now_ns);
     return LEASE_GRANTED;
   }
   bool absent = model->leases[request->key].absent;
@@ -390,12 +210,12 @@ enum lease_answer leases_model_acquire(struct leases_model *model,
       leases_model_waits(model, request->client) + model->due[request->client].n >=
           limits->waits_each)
     return LEASE_NONE;
-  if (model_helps(model, model->process[request->client], model->process[owner])) {
+  if (leases_model_helps(model, model->process[request->client], model->process[owner])) {
     model->graces.refused++;
     return LEASE_NONE;
   }
   struct model_wait *wait = &model->waits[model->n_waits++];
-  uint64_t until_ns = sum(now_ns, least(request->wait_ns, limits->time_max_ns));
+  uint64_t until_ns = model_sum(now_ns, model_least(request->wait_ns, limits->time_max_ns));
   *wait = (struct model_wait){.request = *request,
                               .term_ns = term_ns,
                               .since_ns = now_ns,
@@ -403,7 +223,7 @@ enum lease_answer leases_model_acquire(struct leases_model *model,
                               .until_ns = until_ns,
                               .order = ++model->orders,
                               .begun = fc_waits_begin(&model->sharing[request->client], now_ns)};
-  model_set_grace(model, wait, now_ns);
+  leases_model_set_grace(model, wait, now_ns);
   return LEASE_WAITS;
 }
 
@@ -466,9 +286,9 @@ void leases_model_restart(struct leases_model *model, const uint32_t *keys, uint
       continue;
     lease.absent = true;
     lease.serial = ++model->serials;
-    lease.end_ns = now_ns + least(lease.end_ns - now_ns, model->limits.time_max_ns);
+    lease.end_ns = now_ns + model_least(lease.end_ns - now_ns, model->limits.time_max_ns);
     lease.delayed_before_ns = model->delayed_ns[model->process[lease.owner]];
-    model_begin_to_hold(model, lease.owner, lease.granted_ns);
+    leases_model_begin_to_hold(model, lease.owner, lease.granted_ns);
     model->leases[keys[i]] = lease;
   }
 }
@@ -546,7 +366,7 @@ void leases_model_expire(struct leases_model *model, uint64_t now_ns) {
     uint32_t key, wait;
     uint64_t term_ns, until_ns;
     model_nearest(model, &key, &term_ns, &wait, &until_ns);
-    if (least(term_ns, until_ns) > now_ns)
+    if (model_least(term_ns, until_ns) > now_ns)
       return;
     if (term_ns > until_ns) {
       model_wait_over(model, wait, now_ns);
@@ -563,12 +383,12 @@ uint64_t leases_model_next_ns(const struct leases_model *model) {
   uint32_t key, wait;
   uint64_t term_ns, until_ns;
   model_nearest(model, &key, &term_ns, &wait, &until_ns);
-  return least(term_ns, until_ns);
+  return model_least(term_ns, until_ns);
 }
 
 void leases_model_put(struct leases_model *model, uint32_t key, uint64_t now_ns) {
   if (model->leases[key].owner != NO_CLIENT && model->leases[key].owner != model->remote)
-    model_record_duration(model, key, now_ns);
+    leases_model_record_duration(model, key, now_ns);
   model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
   model_end_waits_for(model, key, LEASE_END_PUT, now_ns);
 }

@@ -127,17 +127,4 @@ uint32_t leases_model_absent_held(const struct leases_model *model, uint32_t cli
 uint32_t leases_model_waits(const struct leases_model *model, uint32_t client);
 uint32_t leases_model_due(const struct leases_model *model);
 
-/* Which waits are edges: all, or those that closed no cycle. */
-enum model_edges { ALL_WAITS, LONG_WAITS };
-
-/* Returns whether a client of process `from` waits for a lease of process `to`. */
-bool leases_model_waits_for(const struct leases_model *model, enum model_edges edges, uint32_t from,
-                            uint32_t to);
-/* Returns whether process `from` waits for process `to`, or `to` is its helper. */
-bool leases_model_depends(const struct leases_model *model, enum model_edges edges, uint32_t from,
-                          uint32_t to);
-/* Returns whether an edge from `from` to `to` closes a cycle of processes. */
-bool leases_model_closes_cycle(const struct leases_model *model, enum model_edges edges,
-                               uint32_t from, uint32_t to);
-
 #endif

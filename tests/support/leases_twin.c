@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/leases_model_graces.h"
+
 #define TWIN_RECORDS 24u /* with the head. Fewer than keys: some leases have none */
 
 struct twin {
