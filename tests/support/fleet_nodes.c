@@ -8,9 +8,11 @@ struct daemon fleet_nodes[FLEET_NODES];
 struct fcache *fleet_watches[FLEET_NODES];
 struct fleet_board *fleet_board;
 
+static const char *deadline = "20"; /* the option, in seconds */
+
 void fleet_node_start(unsigned node) {
   fcache_close(fleet_watches[node]);
-  harness_start(&fleet_nodes[node], "--tier", fleet_server.unix_url, "--tier-deadline", "20",
+  harness_start(&fleet_nodes[node], "--tier", fleet_server.unix_url, "--tier-deadline", deadline,
                 "--tier-lease", "1", NULL);
   fleet_watches[node] = library_open(fleet_nodes[node].socket, FLEET_SPACE, "watch", 0);
 }
@@ -20,6 +22,11 @@ void fleet_nodes_start(void) {
   fleet_board = child_shared(sizeof *fleet_board);
   for (unsigned i = 0; i < FLEET_NODES; i++)
     fleet_node_start(i);
+}
+
+void fleet_nodes_start_failing(void) {
+  deadline = "3";
+  fleet_nodes_start();
 }
 
 void fleet_nodes_stop(void) {

@@ -28,6 +28,8 @@ extern struct fleet_board *fleet_board;
 /* A fixture. The deadline of the tier is 20 s, which no busy machine misses, and a fleet lease that
  * is not renewed ends after a second. */
 void fleet_nodes_start(void);
+/* The same for a test that waits for the deadline: it is 3 s. */
+void fleet_nodes_start_failing(void);
 void fleet_nodes_stop(void);
 
 /* Starts a node that was stopped or killed, and closes and opens its watch. */

@@ -30,15 +30,18 @@ void tier_fixture_init(struct tier_fixture *fixture, const char *urls) {
   log_init(&fixture->log, memfd_create("log", MFD_CLOEXEC), true);
   ck_assert_int_ge(fixture->log.fd, 0);
   ck_assert_msg(tier_urls_parse(urls, &fixture->urls, &error) == 0, "%s", error.text);
-  fixture->op_deadline_ns = DEADLINE_NS;
   fixture->config = (struct tier_io_config){
       .loop = &fixture->loop,
       .log = &fixture->log,
       .urls = &fixture->urls,
       .prefix = "fcached:",
-      .deadline_ns = DEADLINE_NS,
       .seed = 1,
   };
+  tier_fixture_set_deadline(fixture, DEADLINE_NS);
+}
+
+void tier_fixture_set_deadline(struct tier_fixture *fixture, uint64_t deadline_ns) {
+  fixture->config.deadline_ns = fixture->op_deadline_ns = deadline_ns;
 }
 
 void tier_fixture_connect(struct tier_fixture *fixture) {

@@ -10,6 +10,10 @@
 #include "daemon/tier/tier_io.h"
 
 #define TIER_FIXTURE_LIMIT 1048640u /* bytes of a reply to a read */
+/* For tests in which a deadline passes: far longer than a busy machine keeps a server from
+ * replying.
+ */
+#define TIER_FIXTURE_FAILING_DEADLINE_NS UINT64_C(2000000000)
 
 struct tier_fixture {
   uv_loop_t loop;
@@ -40,6 +44,9 @@ struct tier_test_op {
 /* Prepares a loop and a configuration for the URLs, with a deadline that a busy machine keeps. The
  * test may change fixture->config before tier_fixture_connect. */
 void tier_fixture_init(struct tier_fixture *fixture, const char *urls);
+
+/* Sets the deadlines of the transport and of its ops. Call it before tier_fixture_connect. */
+void tier_fixture_set_deadline(struct tier_fixture *fixture, uint64_t deadline_ns);
 
 /* Makes the transport, which begins to connect. */
 void tier_fixture_connect(struct tier_fixture *fixture);

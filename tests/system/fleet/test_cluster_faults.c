@@ -14,9 +14,8 @@
 #define DEADLINE_OPTION "--tier-deadline=1"
 #define DEADLINE_NS UINT64_C(1000000000)
 #define CALLS 40u
-#define PASSES                                                                                     \
-  24u /* calls in a row that reach all three servers, but for one case in thousands                \
-       */
+/* Calls in a row that reach all three servers, but for one case in thousands. */
+#define PASSES 24u
 #define BACK_TIMEOUT_MS 30000u
 #define TIMEOUT_S 120
 

@@ -213,19 +213,22 @@ END_TEST
 
 int main(void) {
   Suite *suite = suite_create("fleet_nodes");
-  TCase *tcase = tcase_create("fleet_nodes");
+  TCase *tcase = tcase_create("fleet_nodes"), *failing = tcase_create("failing_tier");
   tcase_set_timeout(tcase, 120);
+  tcase_set_timeout(failing, 120);
   if (tier_any_program() != NULL) {
     tcase_add_checked_fixture(tcase, fleet_nodes_start, fleet_nodes_stop);
     tcase_add_test(tcase, value_of_one_node_serves_waiter_of_other);
     tcase_add_test(tcase, value_in_tier_is_hit_for_next_node);
     tcase_add_test(tcase, worker_that_dies_hands_computation_to_other_node);
     tcase_add_test(tcase, daemon_that_is_killed_hands_computation_to_other_node);
-    tcase_add_test(tcase, tier_that_is_killed_lets_waiter_compute);
     tcase_add_test(tcase, daemon_that_restarts_publishes_put_of_worker);
     tcase_add_test(tcase, batch_of_one_node_is_found_by_other);
     tcase_add_test(tcase, batch_waits_for_batch_of_other_node);
+    tcase_add_checked_fixture(failing, fleet_nodes_start_failing, fleet_nodes_stop);
+    tcase_add_test(failing, tier_that_is_killed_lets_waiter_compute);
   }
   suite_add_tcase(suite, tcase);
+  suite_add_tcase(suite, failing);
   return harness_main(suite);
 }

@@ -85,6 +85,7 @@ START_TEST(socket_that_appears_is_used) {
   tier_server_start(&server, &CONFIG(.persistent = true));
   tier_server_stop(&server);
   tier_fixture_init(&fixture, server.unix_url);
+  tier_fixture_set_deadline(&fixture, TIER_FIXTURE_FAILING_DEADLINE_NS);
   tier_fixture_connect(&fixture);
   ck_assert_int_eq(read_one(&fixture), FLEET_DOWN);
   expect_line(&fixture, "cannot connect: no such file or directory");
@@ -186,6 +187,7 @@ START_TEST(primary_of_replicated_server_is_found) {
   tier_server_do(&servers[1], "REPLICAOF", "127.0.0.1", port, NULL);
   (void)snprintf(urls, sizeof urls, "%s,%s", servers[1].url, servers[0].url);
   tier_fixture_init(&fixture, urls);
+  tier_fixture_set_deadline(&fixture, TIER_FIXTURE_FAILING_DEADLINE_NS);
   tier_fixture_connect(&fixture);
   ck_assert_int_eq(tier_fixture_publish(&fixture, "fcached:k", "x", 1), FLEET_OK);
   ck_assert_uint_eq(tier_fixture_logged(&fixture, "tier server"), 0);

@@ -100,7 +100,7 @@ static const struct {
 START_TEST(hostile_reply_closes_connection) {
   struct world w;
   start(&w);
-  w.fixture.config.deadline_ns = w.fixture.op_deadline_ns = DEADLINE_NS;
+  tier_fixture_set_deadline(&w.fixture, DEADLINE_NS);
   tier_fixture_connect(&w.fixture);
   tier_fixture_wait_ready(&w.fixture);
   set_reply(&w, hostile[_i].reply);
@@ -176,7 +176,7 @@ END_TEST
 START_TEST(silent_server_costs_one_deadline) {
   struct world w;
   start(&w);
-  w.fixture.config.deadline_ns = w.fixture.op_deadline_ns = DEADLINE_NS;
+  tier_fixture_set_deadline(&w.fixture, DEADLINE_NS);
   w.silent = _i == 0;
   uint64_t begun_ns = uv_hrtime();
   tier_fixture_connect(&w.fixture);
@@ -204,7 +204,7 @@ START_TEST(trickling_reply_ends_after_four_deadlines) {
   struct world w;
   struct tier_test_op op;
   start(&w);
-  w.fixture.config.deadline_ns = w.fixture.op_deadline_ns = 4 * DEADLINE_NS;
+  tier_fixture_set_deadline(&w.fixture, 4 * DEADLINE_NS);
   tier_fixture_connect(&w.fixture);
   tier_fixture_wait_ready(&w.fixture);
   set_reply(&w, "$100000\r\na");
@@ -309,7 +309,7 @@ START_TEST(redirections_to_many_servers_are_bounded) {
   char reply[64];
   struct world w;
   start(&w);
-  w.fixture.config.deadline_ns = w.fixture.op_deadline_ns = DEADLINE_NS;
+  tier_fixture_set_deadline(&w.fixture, DEADLINE_NS);
   tier_fixture_connect(&w.fixture);
   for (unsigned i = 0; i < 3 * TIER_SERVERS_MAX; i++) {
     (void)snprintf(reply, sizeof reply, "-ASK 1 127.0.%u.2:1\r\n", i);

@@ -138,7 +138,7 @@ START_TEST(plain_server_is_refused_by_tls) {
   tier_server_start(&w.server, &config);
   (void)snprintf(url, sizeof url, "rediss://127.0.0.1:%u", w.server.port);
   tier_fixture_init(&w.fixture, url);
-  w.fixture.config.deadline_ns = w.fixture.op_deadline_ns = UINT64_C(500000000);
+  tier_fixture_set_deadline(&w.fixture, UINT64_C(500000000));
   tier_fixture_connect(&w.fixture);
   enum fleet_status status = tier_fixture_read(&w.fixture, "k", &op);
   ck_assert(status == FLEET_DOWN || status == FLEET_TIMEOUT);
