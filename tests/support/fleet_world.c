@@ -1,7 +1,6 @@
 #include "tests/support/fleet_world.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/fleet/fleet_value.h"
@@ -11,6 +10,8 @@
 #define SPACE "space"
 #define PREFIX "t:"
 #define FIRST_NS (1000 * WORLD_MS) /* the clock at the start */
+
+struct world the_world;
 
 struct fc_key world_key(uint32_t number) {
   return key_number(number);
@@ -93,16 +94,14 @@ static void start_node(struct world *world, uint32_t number,
     node->workers[i].node = node;
 }
 
-struct world *world_new(uint32_t n, void (*tune)(uint32_t node, struct fleet_config *config)) {
-  struct world *world = calloc(1, sizeof *world);
-  ck_assert_ptr_nonnull(world);
+void world_start(uint32_t n, void (*tune)(uint32_t node, struct fleet_config *config)) {
   ck_assert_uint_le(n, WORLD_NODES_MAX);
-  world->n = n;
-  world->now_ns = FIRST_NS;
-  fake_tier_init(&world->tier);
+  memset(&the_world, 0, sizeof the_world);
+  the_world.n = n;
+  the_world.now_ns = FIRST_NS;
+  fake_tier_init(&the_world.tier);
   for (uint32_t i = 0; i < n; i++)
-    start_node(world, i, tune);
-  return world;
+    start_node(&the_world, i, tune);
 }
 
 static void stop_node(struct world_node *node) {
@@ -128,19 +127,31 @@ static void free_node(struct world_node *node) {
   private_store_deinit(&node->store, &node->region);
 }
 
-void world_free(struct world *world) {
+void world_end_faults(struct world *world) {
   for (uint32_t i = 0; i < world->n; i++) {
     struct fake_io *io = &world->nodes[i].io;
     io->is_down = io->refuses_writes = false;
     io->lost_requests = io->lost_replies = io->jitter = 0;
     io->latency_ns = WORLD_LATENCY_NS;
   }
-  for (uint32_t i = 0; i < world->n; i++)
-    stop_node(&world->nodes[i]);
-  for (uint32_t i = 0; i < world->n; i++)
-    free_node(&world->nodes[i]);
-  fake_tier_deinit(&world->tier);
-  free(world);
+}
+
+void world_stop(void) {
+  world_end_faults(&the_world);
+  for (uint32_t i = 0; i < the_world.n; i++)
+    stop_node(&the_world.nodes[i]);
+  for (uint32_t i = 0; i < the_world.n; i++)
+    free_node(&the_world.nodes[i]);
+  fake_tier_deinit(&the_world.tier);
+}
+
+void world_set_up(void) {
+  world_start(2, NULL);
+}
+
+void world_restart(void (*tune)(uint32_t node, struct fleet_config *config)) {
+  world_stop();
+  world_start(2, tune);
 }
 
 /* ---- workers ---- */
@@ -202,6 +213,13 @@ void worker_get(struct world_worker *worker, uint32_t number) {
     acquire(worker);
   else
     ck_assert(look(worker));
+}
+
+void worker_compute(struct world_worker *worker, uint32_t number) {
+  worker_get(worker, number);
+  world_run(worker->node->world, 4 * WORLD_LATENCY_NS);
+  ck_assert_int_eq(worker->state, WORKER_COMPUTES);
+  ck_assert(world_leased(worker->node->world, number, 0));
 }
 
 int worker_put_key(struct world_worker *worker, uint32_t number, const char *value,

@@ -59,11 +59,23 @@ struct world {
   void (*check)(struct world *world);
 };
 
-/* Makes `n` nodes. `tune` (may be NULL) changes the config of a node before it starts. */
-struct world *world_new(uint32_t n, void (*tune)(uint32_t node, struct fleet_config *config));
+/* The one of a test. */
+extern struct world the_world;
+
+/* Makes `n` nodes of the_world. `tune` (may be NULL) changes the config of a node before it starts.
+ */
+void world_start(uint32_t n, void (*tune)(uint32_t node, struct fleet_config *config));
 
 /* Stops the fleets, waits until they are idle, and checks that nothing is left. */
-void world_free(struct world *world);
+void world_stop(void);
+
+/* Fixtures: world_start of two nodes, and world_stop. A test that needs another config calls
+ * world_restart: it has two nodes too. */
+void world_set_up(void);
+void world_restart(void (*tune)(uint32_t node, struct fleet_config *config));
+
+/* Ends all faults and the jitter of the nodes' ways to the tier. */
+void world_end_faults(struct world *world);
 
 /* Lets the clock run until `until_ns`, or for a time. */
 void world_run_until(struct world *world, uint64_t until_ns);
@@ -78,6 +90,9 @@ struct fleet_key world_name(const struct world_node *node, uint32_t number,
 
 /* The worker, which is idle, gets a key, and computes if it must. */
 void worker_get(struct world_worker *worker, uint32_t number);
+/* The same for a key that no node has or computes, until the worker computes it with the fleet
+ * lease. */
+void worker_compute(struct world_worker *worker, uint32_t number);
 
 /* The worker's computation has this value. Returns the outcome of store_put. */
 int worker_put(struct world_worker *worker, const char *value);

@@ -167,8 +167,6 @@ static void spawn(struct tier_server *server) {
   add(&arguments, "--appendonly", config->persistent ? "yes" : "no");
   add(&arguments, "--daemonize", "no");
   add_users(&arguments, config);
-  for (size_t i = 0; config->options != NULL && config->options[i] != NULL; i += 2)
-    add(&arguments, config->options[i], config->options[i + 1]);
   arguments.list[arguments.n] = NULL;
   int log_fd = open(server->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   (void)unlink(server->socket); /* from before a SIGKILL */

@@ -41,7 +41,6 @@ struct tier_server_config {
   bool cluster;             /* a server of a cluster, see tier_cluster.h; implies tcp */
   const char *password;     /* of the default user */
   const char *user, *rules; /* one more user, whose password is `password`, with these ACL rules */
-  const char *const *options; /* more options, "--maxmemory", "2mb", ..., NULL */
 };
 
 struct tier_server {

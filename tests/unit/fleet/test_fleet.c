@@ -4,26 +4,11 @@
 #include "tests/support/fleet_world.h"
 #include "tests/support/runner.h"
 
-static struct world *world;
-static struct world_node *a, *b;
-static struct world_worker *first, *second, *other; /* two of a, one of b */
-
-static void begin(void (*tune)(uint32_t node, struct fleet_config *config)) {
-  world = world_new(2, tune);
-  a = &world->nodes[0];
-  b = &world->nodes[1];
-  first = &a->workers[0];
-  second = &a->workers[1];
-  other = &b->workers[0];
-}
-
-static void set_up(void) {
-  begin(NULL);
-}
-
-static void tear_down(void) {
-  world_free(world);
-}
+static struct world *const world = &the_world;
+static struct world_node *const a = &the_world.nodes[0];
+static struct world_worker *const first = &the_world.nodes[0].workers[0];
+static struct world_worker *const second = &the_world.nodes[0].workers[1];
+static struct world_worker *const other = &the_world.nodes[1].workers[0];
 
 /* ---- a value of another node ---- */
 
@@ -76,10 +61,7 @@ END_TEST
 /* ---- the fleet lease ---- */
 
 START_TEST(miss_nowhere_computes_with_fleet_lease) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
-  ck_assert_int_eq(first->state, WORKER_COMPUTES);
-  ck_assert(world_leased(world, 1, 0));
+  worker_compute(first, 1);
   ck_assert_uint_eq(fleet_gauges(&a->fleet, world->now_ns).held, 1);
   ck_assert_int_eq(worker_put(first, "ours"), FC_STORED);
   world_run(world, 2 * WORLD_LATENCY_NS);
@@ -90,9 +72,7 @@ START_TEST(miss_nowhere_computes_with_fleet_lease) {
 END_TEST
 
 START_TEST(computation_of_other_node_is_waited_for) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
-  ck_assert_int_eq(other->state, WORKER_COMPUTES);
+  worker_compute(other, 1);
   worker_get(first, 1);
   worker_get(second, 1);
   world_run(world, 100 * WORLD_MS);
@@ -110,8 +90,7 @@ END_TEST
 
 /* The holder's worker dies without another: the next node computes at its next poll. */
 START_TEST(lease_of_dead_worker_passes_to_other_node) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(other, 1);
   worker_get(first, 1);
   worker_get(second, 1);
   world_run(world, 100 * WORLD_MS);
@@ -153,8 +132,7 @@ START_TEST(lease_is_renewed_while_worker_computes) {
 END_TEST
 
 START_TEST(lease_lost_by_tier_is_taken_again) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   fake_tier_forget(&world->tier);
   world_run(world, WORLD_LEASE_NS / 2);
   ck_assert(world_leased(world, 1, 0));
@@ -194,8 +172,7 @@ START_TEST(offer_without_taker_is_released) {
 END_TEST
 
 START_TEST(remote_without_waiter_ends_within_two_seconds) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(other, 1);
   worker_get(first, 1);
   world_run(world, 100 * WORLD_MS);
   worker_die(first);
@@ -209,7 +186,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("fleet");
   TCase *tcase = tcase_create("fleet");
-  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_checked_fixture(tcase, world_set_up, world_stop);
   tcase_add_test(tcase, miss_value_in_tier_is_hit);
   tcase_add_test(tcase, misses_of_one_key_ask_once);
   tcase_add_test(tcase, misses_of_one_turn_share_version);

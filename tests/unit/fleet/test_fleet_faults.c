@@ -5,26 +5,11 @@
 #include "tests/support/fleet_world.h"
 #include "tests/support/runner.h"
 
-static struct world *world;
-static struct world_node *a, *b;
-static struct world_worker *first, *second, *other; /* two of a, one of b */
-
-static void begin(void (*tune)(uint32_t node, struct fleet_config *config)) {
-  world = world_new(2, tune);
-  a = &world->nodes[0];
-  b = &world->nodes[1];
-  first = &a->workers[0];
-  second = &a->workers[1];
-  other = &b->workers[0];
-}
-
-static void set_up(void) {
-  begin(NULL);
-}
-
-static void tear_down(void) {
-  world_free(world);
-}
+static struct world *const world = &the_world;
+static struct world_node *const a = &the_world.nodes[0];
+static struct world_worker *const first = &the_world.nodes[0].workers[0];
+static struct world_worker *const second = &the_world.nodes[0].workers[1];
+static struct world_worker *const other = &the_world.nodes[1].workers[0];
 
 /* ---- a tier that does not answer ---- */
 
@@ -110,8 +95,7 @@ END_TEST
 START_TEST(forgotten_op_ends_after_eight_deadlines) {
   static const uint64_t befores[] = {0, WORLD_LATENCY_NS + 1, 2 * WORLD_LATENCY_NS + 1};
   if (_i == 3) { /* REMOTE: the polls of a are forgotten */
-    worker_get(other, 1);
-    world_run(world, 4 * WORLD_LATENCY_NS);
+    worker_compute(other, 1);
     worker_get(first, 1);
     world_run(world, 4 * WORLD_LATENCY_NS);
     ck_assert_int_eq(first->state, WORKER_WAITS);
@@ -137,8 +121,7 @@ START_TEST(forgotten_op_ends_after_eight_deadlines) {
 END_TEST
 
 START_TEST(forgotten_write_is_tried_again) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   a->io.forgets = true;
   (void)worker_put(first, "ours");
   world_run(world, 8 * WORLD_DEADLINE_NS);
@@ -173,8 +156,7 @@ START_TEST(lost_connection_computes_at_once) {
 END_TEST
 
 START_TEST(lost_connection_while_waiting_for_other_node_computes) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(other, 1);
   worker_get(first, 1);
   worker_get(second, 1);
   world_run(world, 500 * WORLD_MS);
@@ -206,8 +188,7 @@ END_TEST
 
 /* The reply to the first attempt is lost. The second finds the value that the first has stored. */
 START_TEST(publish_without_reply_is_found_published) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   a->io.lost_replies = 1000;
   (void)worker_put(first, "ours");
   world_run(world, 20 * WORLD_MS);
@@ -223,8 +204,7 @@ END_TEST
 
 /* Another node has taken the fleet lease, because this one could not renew it. */
 START_TEST(lost_lease_is_not_released) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   struct fleet_key name = world_name(a, 1, FLEET_KEY_LEASE);
   fake_tier_set(&world->tier, fleet_key_str(&name), "theirs", 6, 0);
   world_run(world, WORLD_LEASE_NS);
@@ -238,8 +218,7 @@ END_TEST
 
 /* The value waits in the queue. Until it is sent no other node may compute. */
 START_TEST(lease_is_released_behind_the_value) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   (void)worker_put(first, "ours");
   uint64_t releases = world->tier.releases;
   a->io.is_down = true;
@@ -254,8 +233,7 @@ START_TEST(lease_is_released_behind_the_value) {
 END_TEST
 
 START_TEST(poll_in_flight_when_wait_ends_leaves_no_lease) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(other, 1);
   worker_get(first, 1);
   world_run(world, 3 * WORLD_LATENCY_NS);
   ck_assert_int_eq(first->state, WORKER_WAITS);
@@ -327,8 +305,7 @@ END_TEST
 
 /* The first waiter computes at once. Meanwhile the fill asks for the fleet lease again. */
 START_TEST(clear_while_other_node_computes_asks_for_first_waiter) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(other, 1);
   worker_get(first, 1);
   world_run(world, 100 * WORLD_MS);
   ck_assert_int_eq(first->state, WORKER_WAITS);
@@ -374,8 +351,7 @@ END_TEST
 /* ---- the end ---- */
 
 START_TEST(stop_resumes_flushes_and_releases) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   worker_get(second, 2);
   (void)worker_put_key(&a->workers[2], 3, "queued", true);
   fleet_stop(&a->fleet, world->now_ns);
@@ -390,8 +366,7 @@ START_TEST(stop_resumes_flushes_and_releases) {
 END_TEST
 
 START_TEST(deinit_with_ops_in_flight_cancels_them) {
-  worker_get(first, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(first, 1);
   worker_get(second, 2);
   (void)worker_put_key(&a->workers[2], 3, "queued", true);
   fleet_tick(&a->fleet, world->now_ns);
@@ -419,8 +394,7 @@ static void tune_read_only(uint32_t node, struct fleet_config *config) {
 }
 
 START_TEST(read_only_node_takes_no_lease_and_publishes_nothing) {
-  world_free(world);
-  begin(tune_read_only);
+  world_restart(tune_read_only);
   world_publish(world, 2, 0, "theirs", 5);
   worker_get(first, 1);
   worker_get(second, 2);
@@ -438,8 +412,7 @@ static void tune_write_only(uint32_t node, struct fleet_config *config) {
 }
 
 START_TEST(write_only_node_publishes_and_asks_nothing) {
-  world_free(world);
-  begin(tune_write_only);
+  world_restart(tune_write_only);
   worker_get(first, 1);
   ck_assert_int_eq(first->state, WORKER_COMPUTES);
   (void)worker_put(first, "ours");
@@ -461,8 +434,7 @@ static void tune_unselected(uint32_t node, struct fleet_config *config) {
 }
 
 START_TEST(unselected_namespace_never_reaches_tier) {
-  world_free(world);
-  begin(tune_unselected);
+  world_restart(tune_unselected);
   worker_get(first, 1);
   (void)worker_put(first, "ours");
   world_run(world, 10 * WORLD_MS);
@@ -477,8 +449,7 @@ static void tune_one_fill(uint32_t node, struct fleet_config *config) {
 }
 
 START_TEST(fills_beyond_bound_go_on_without_tier) {
-  world_free(world);
-  begin(tune_one_fill);
+  world_restart(tune_one_fill);
   worker_get(first, 1);
   worker_get(second, 2);
   ck_assert_int_eq(first->state, WORKER_PARKED);
@@ -490,7 +461,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("fleet_faults");
   TCase *tcase = tcase_create("fleet_faults");
-  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_checked_fixture(tcase, world_set_up, world_stop);
   tcase_add_test(tcase, breaker_open_costs_nothing);
   tcase_add_test(tcase, silent_tier_costs_one_deadline);
   tcase_add_test(tcase, slow_tier_costs_one_deadline);

@@ -26,7 +26,7 @@ struct rules {
 };
 
 static struct rules rules;
-static struct world *world;
+static struct world *const world = &the_world;
 static uint64_t random_state;
 static uint32_t base;                          /* the first key of the window */
 static uint64_t numbers;                       /* of values */
@@ -203,12 +203,7 @@ static bool is_idle(void) {
 }
 
 static void finish(void) {
-  for (uint32_t i = 0; i < world->n; i++) {
-    struct fake_io *io = &world->nodes[i].io;
-    io->is_down = io->refuses_writes = false;
-    io->lost_requests = io->lost_replies = io->jitter = 0;
-    io->latency_ns = WORLD_LATENCY_NS;
-  }
+  world_end_faults(world);
   for (uint32_t round = 0; round < 100 && !is_idle(); round++) {
     for (uint32_t i = 0; i < world->n; i++)
       for (uint32_t j = 0; j < WORLD_WORKERS; j++) {
@@ -255,7 +250,7 @@ static struct fleet_counts run(uint64_t seed, const struct rules *with) {
   memset(hits_seen, 0, sizeof hits_seen);
   memset(computed, 0, sizeof computed);
   memset(first_published, 0, sizeof first_published);
-  world = world_new(2 + below(3), NULL);
+  world_start(2 + below(3), NULL);
   world->check = check;
   for (uint32_t i = 0; i < world->n; i++)
     world->nodes[i].io.jitter = below(4);
@@ -265,7 +260,7 @@ static struct fleet_counts run(uint64_t seed, const struct rules *with) {
   }
   finish();
   struct fleet_counts counts = sum_of_counts();
-  world_free(world);
+  world_stop();
   return counts;
 }
 

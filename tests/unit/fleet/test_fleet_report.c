@@ -8,9 +8,11 @@
 
 #define QUEUE_BYTES 4096u
 
-static struct world *world;
-static struct world_node *a, *b;
-static struct world_worker *first, *other; /* one of a, one of b */
+static struct world *const world = &the_world;
+static struct world_node *const a = &the_world.nodes[0];
+static struct world_node *const b = &the_world.nodes[1];
+static struct world_worker *const first = &the_world.nodes[0].workers[0];
+static struct world_worker *const other = &the_world.nodes[1].workers[0];
 static struct tier_totals totals[2];
 
 static void tune(uint32_t node, struct fleet_config *config) {
@@ -20,15 +22,7 @@ static void tune(uint32_t node, struct fleet_config *config) {
 
 static void set_up(void) {
   memset(totals, 0, sizeof totals);
-  world = world_new(2, tune);
-  a = &world->nodes[0];
-  b = &world->nodes[1];
-  first = &a->workers[0];
-  other = &b->workers[0];
-}
-
-static void tear_down(void) {
-  world_free(world);
+  world_start(2, tune);
 }
 
 static struct tier_report report_of(const struct world_node *node) {
@@ -65,8 +59,7 @@ START_TEST(fill_reported_in_each_state) {
 END_TEST
 
 START_TEST(totals_rise_with_hits_misses_and_writes) {
-  worker_get(other, 1);
-  world_run(world, 4 * WORLD_LATENCY_NS);
+  worker_compute(other, 1);
   ck_assert_int_eq(worker_put(other, "theirs"), FC_STORED);
   world_run(world, 4 * WORLD_LATENCY_NS);
   worker_get(first, 1);
@@ -112,7 +105,7 @@ END_TEST
 static Suite *make_suite(void) {
   Suite *suite = suite_create("fleet_report");
   TCase *tcase = tcase_create("fleet_report");
-  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_checked_fixture(tcase, set_up, world_stop);
   tcase_add_test(tcase, fill_reported_in_each_state);
   tcase_add_test(tcase, totals_rise_with_hits_misses_and_writes);
   tcase_add_test(tcase, totals_count_value_that_the_tier_had_as_kept);

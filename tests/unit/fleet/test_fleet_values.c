@@ -8,24 +8,12 @@
 #include "tests/support/fleet_world.h"
 #include "tests/support/runner.h"
 
-static struct world *world;
-static struct world_node *a;
-static struct world_worker *first, *second; /* of a */
+#define MANY 500u
 
-static void begin(void (*tune)(uint32_t node, struct fleet_config *config)) {
-  world = world_new(1, tune);
-  a = &world->nodes[0];
-  first = &a->workers[0];
-  second = &a->workers[1];
-}
-
-static void set_up(void) {
-  begin(NULL);
-}
-
-static void tear_down(void) {
-  world_free(world);
-}
+static struct world *const world = &the_world;
+static struct world_node *const a = &the_world.nodes[0];
+static struct world_worker *const first = &the_world.nodes[0].workers[0];
+static struct world_worker *const second = &the_world.nodes[0].workers[1];
 
 static void set_bytes(uint32_t key, const void *bytes, size_t size) {
   struct fleet_key name = world_name(a, key, FLEET_KEY_VALUE);
@@ -154,8 +142,7 @@ END_TEST
 /* The tier got its value while this node computed. Both values exist, and this node serves its own
  * from now on: it has served it already. */
 START_TEST(first_value_stays_and_second_node_never_reads_it) {
-  worker_get(first, 1);
-  world_run(world, 5 * WORLD_MS);
+  worker_compute(first, 1);
   world_publish(world, 1, 0, "first", 5);
   (void)worker_put(first, "second");
   world_run(world, 10 * WORLD_MS);
@@ -239,12 +226,17 @@ END_TEST
 
 /* ---- clears of the fleet ---- */
 
-START_TEST(value_is_not_served_before_refresh) {
-  world_publish(world, 1, 0, "theirs", 5);
+/* A miss of key 1 on a node that has heard of clears and does not know them yet. */
+static void get_before_refresh(void) {
   world_hear_later_version(a);
   worker_get(first, 1);
   world_run(world, 10 * WORLD_MS);
   ck_assert_int_eq(first->state, WORKER_PARKED);
+}
+
+START_TEST(value_is_not_served_before_refresh) {
+  world_publish(world, 1, 0, "theirs", 5);
+  get_before_refresh();
   ck_assert_uint_gt(fleet_bytes(&a->fleet), 0);
   world_refreshed(a, true); /* the clears were of other keys */
   world_settle(world);
@@ -256,9 +248,7 @@ END_TEST
 START_TEST(value_of_cleared_key_is_read_under_new_version) {
   world_publish(world, 1, 0, "old", 5);
   world_publish(world, 1, 4, "new", 6);
-  world_hear_later_version(a);
-  worker_get(first, 1);
-  world_run(world, 10 * WORLD_MS);
+  get_before_refresh();
   world_know(a, 4);
   world_refreshed(a, true);
   world_run(world, 10 * WORLD_MS);
@@ -269,9 +259,7 @@ END_TEST
 
 START_TEST(failed_refresh_computes) {
   world_publish(world, 1, 0, "old", 5);
-  world_hear_later_version(a);
-  worker_get(first, 1);
-  world_run(world, 10 * WORLD_MS);
+  get_before_refresh();
   world_refreshed(a, false);
   world_settle(world);
   ck_assert_int_eq(first->state, WORKER_COMPUTES);
@@ -300,9 +288,7 @@ START_TEST(large_value_before_version_is_read_again) {
   (void)worker_put_key(first, 1, large, true); /* it is stored: the next lines need it */
   world_run(world, 10 * WORLD_MS);
   world_evict(a, 1);
-  world_hear_later_version(a);
-  worker_get(first, 1);
-  world_run(world, 10 * WORLD_MS);
+  get_before_refresh();
   world_refreshed(a, true);
   world_run(world, 10 * WORLD_MS);
   ck_assert_uint_eq(first->hits, 1);
@@ -411,23 +397,24 @@ START_TEST(queue_is_bounded_in_bytes) {
 }
 END_TEST
 
-START_TEST(writes_in_flight_are_bounded) {
-  char text[] = "value";
-  for (uint32_t key = 0; key < 500; key++)
-    (void)worker_put_key(first, key, text, true); /* all are stored */
+/* The queue has more writes than the tier gets at a time. */
+static void put_many(void) {
+  for (uint32_t key = 0; key < MANY; key++)
+    ck_assert_int_eq(worker_put_key(first, key, "value", true), FC_STORED);
   fleet_tick(&a->fleet, world->now_ns);
+}
+
+START_TEST(writes_in_flight_are_bounded) {
+  put_many();
   ck_assert_uint_eq(a->io.n, FLEET_QUEUE_IN_FLIGHT);
   world_run(world, 100 * WORLD_MS);
-  ck_assert_uint_eq(a->fleet.counts.published, 500);
+  ck_assert_uint_eq(a->fleet.counts.published, MANY);
 }
 END_TEST
 
 /* One write at a time, then two, and so on up to the bound. */
 START_TEST(failed_write_next_writes_begin_slowly) {
-  char text[] = "value";
-  for (uint32_t key = 0; key < 500; key++)
-    (void)worker_put_key(first, key, text, true); /* all are stored */
-  fleet_tick(&a->fleet, world->now_ns);
+  put_many();
   fake_io_break(&a->io, world->now_ns);
   for (uint32_t sent = 1; sent <= 2 * FLEET_QUEUE_IN_FLIGHT; sent *= 2) {
     fleet_tick(&a->fleet, world->now_ns);
@@ -439,7 +426,7 @@ START_TEST(failed_write_next_writes_begin_slowly) {
     }
   }
   world_run(world, 1000 * WORLD_MS);
-  ck_assert_uint_eq(a->fleet.counts.published, 500);
+  ck_assert_uint_eq(a->fleet.counts.published, MANY);
 }
 END_TEST
 
@@ -449,8 +436,7 @@ static void tune_ttl(uint32_t node, struct fleet_config *config) {
 }
 
 START_TEST(values_expire_after_ttl) {
-  world_free(world);
-  begin(tune_ttl);
+  world_restart(tune_ttl);
   put(first, "first", true);
   world_run(world, 10 * WORLD_MS);
   ck_assert_str_eq(published(), "first");
@@ -465,7 +451,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("fleet_values");
   TCase *tcase = tcase_create("fleet_values");
-  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_checked_fixture(tcase, world_set_up, world_stop);
   tcase_add_test(tcase, time_that_another_node_claims_is_bounded);
   tcase_add_test(tcase, damaged_value_is_counted_not_served_and_replaced);
   tcase_add_test(tcase, foreign_bytes_are_counted_and_replaced);
