@@ -92,18 +92,18 @@ bool soak_sample_take(struct soak_sample *sample, struct service_manager *manage
   return good;
 }
 
+static double least(const struct soak_sample *samples, size_t n, enum soak_value value) {
+  double least = samples[0].values[value];
+  for (size_t i = 1; i < n; i++)
+    if (samples[i].values[value] < least)
+      least = samples[i].values[value];
+  return least;
+}
+
+/* A leak raises the least value too. A mean, or a line through all samples, also rises if a lent
+ * buffer is in use at one of the last samples. */
 double soak_sample_rise(const struct soak_sample *samples, size_t n, enum soak_value value) {
-  double x = 0, y = 0, xx = 0, xy = 0, count = (double)n;
-  for (size_t i = 0; i < n; i++) {
-    x += samples[i].at_s;
-    y += samples[i].values[value];
-    xx += samples[i].at_s * samples[i].at_s;
-    xy += samples[i].at_s * samples[i].values[value];
-  }
-  double spread = count * xx - x * x;
-  if (spread <= 0)
-    return 0;
-  return (count * xy - x * y) / spread * (samples[n - 1].at_s - samples[0].at_s);
+  return least(samples + n / 2, n - n / 2, value) - least(samples, n / 2, value);
 }
 
 double soak_sample_tolerance(const struct soak_sample *samples, size_t n, enum soak_value value) {

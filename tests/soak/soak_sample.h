@@ -35,8 +35,8 @@ struct soak_sample {
 bool soak_sample_take(struct soak_sample *sample, struct service_manager *manager,
                       const pid_t *workers, size_t n);
 
-/* Returns by how much a value rises from the first to the last of `n` samples, by the line of least
- * squares. */
+/* Returns by how much the least value of the second half of `n` samples (2 at least) is above that
+ * of the first half. */
 double soak_sample_rise(const struct soak_sample *samples, size_t n, enum soak_value value);
 
 /* Returns the rise that is allowed: rises within it come from the randomness of the load. */
