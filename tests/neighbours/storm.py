@@ -271,7 +271,7 @@ class Storm:
 
     def __init__(self, fcached: str, worker: str, stack: ExitStack) -> None:
         self._stack = stack
-        directory = Path(tempfile.mkdtemp(prefix="fcached-storm-"))
+        directory = Path(tempfile.mkdtemp(prefix="fcached-storm-", dir="/tmp"))
         stack.callback(shutil.rmtree, directory, True)
         directory.chmod(0o755)  # for other users
         self._daemon = Daemon(fcached, directory)

@@ -215,7 +215,8 @@ class TierServer:
 @contextmanager
 def running(server: str, **options) -> Iterator[TierServer]:
     """A running server, whose options are those of TierServer. It and its directory are removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="fct-") as directory:
+    # Not in $TMPDIR, which may be long: the path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="fct-", dir="/tmp") as directory:
         tier = TierServer(Path(directory), server, **options)
         try:
             tier.start()

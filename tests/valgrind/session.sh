@@ -5,7 +5,7 @@
 # Environment: FCACHED, FCACHECTL, FCACHE_SESSION (the client program).
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
-tmp=$(mktemp -d)
+tmp=$(mktemp -d /tmp/session.XXXXXX) # not in $TMPDIR, which may be long: a socket is below it
 daemon=
 end() {
   [ -z "$daemon" ] || kill -KILL "$daemon" 2>/dev/null

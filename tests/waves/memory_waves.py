@@ -271,7 +271,7 @@ def ride(directory: pathlib.Path, group: Group, seconds: float) -> int:
 def main() -> int:
     raise_descriptors()
     group = Group()
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="fcached-waves-"))
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="fcached-waves-", dir="/tmp"))
     try:
         return ride(directory, group, float(os.environ.get("WAVES_SECONDS", 600)))
     finally:
