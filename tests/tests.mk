@@ -195,14 +195,15 @@ storm-crash-mutants: all $(CRASH_MUTANT_TESTS) $(UNIT_MUTANTS)
 	  $(UNIT_MUTANTS_TEST) $(CRASH_MUTANT_TESTS)
 
 .PHONY: check check-valgrind check-systemd tests
-tests: all man python $(TIER_LINKS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
-  $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED) $(UNIT_MUTANTS))
+# A sanitizer build has no mutants: a sanitizer may find the mutant's fault before its storm does.
+MUTANTS_CHECKED := $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED))
+UNIT_MUTANTS_CHECKED := $(if $(INSTRUMENTED),,$(call picked,$(UNIT_MUTANTS_TEST)))
+COMPILED_TESTS = $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) $(FLEET_SIM_TEST) $(MUTANTS_CHECKED)
+tests: all man python $(TIER_LINKS) $(call picked,$(COMPILED_TESTS)) $(if $(UNIT_MUTANTS_CHECKED),$(UNIT_MUTANTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
-	  $(call picked,$(PYTHON_TESTS) $(DOCS_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(CRASH_TEST) $(filter-out $(SAN_SKIP),$(FLEET_SIM_TEST)) \
-	    $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED) $(UNIT_MUTANTS_TEST)))
+	  $(call picked,$(PYTHON_TESTS) $(DOCS_TESTS) $(filter-out $(SAN_SKIP),$(COMPILED_TESTS))) $(UNIT_MUTANTS_CHECKED)
 
 # Tests with very many cheap checks, which take up to hours under valgrind, and tests that leave the memory of dead daemons
 # behind on purpose, too much for one process. The sanitizers run them.

@@ -19,4 +19,4 @@ $(FLEET_SIM) $(FLEET_SIM_TEST): $(SIM_HELP:tests/%.c=$(TB)/obj/%.o) $(SIM_CATALO
 .PHONY: fleet-sim
 fleet-sim: $(FLEET_SIM)
 	@$(FLEET_SIM) $(SIM)
-tests: $(FLEET_SIM) $(FLEET_SIM_TEST)
+tests: $(if $(ONLY),,$(FLEET_SIM)) $(call picked,$(FLEET_SIM_TEST))
