@@ -127,7 +127,7 @@ START_TEST(tier_urls_parse_lists_are_bounded) {
   ck_assert_int_eq(tier_urls_parse(text, &urls, &error), 0);
   ck_assert_uint_eq(urls.n, TIER_URLS_MAX);
   ck_assert_str_eq(urls.addresses[15].host, "h15");
-  (void)strcat(text, ",redis://h");
+  (void)snprintf(text + strlen(text), sizeof text - strlen(text), ",redis://h");
   ck_assert_int_eq(tier_urls_parse(text, &urls, &error), FC_EINVAL);
   ck_assert_ptr_nonnull(strstr(error.text, "more than 16 URLs"));
   memset(text, 'x', sizeof text - 1);
