@@ -17,6 +17,7 @@ export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} # the default of 4 s is too 
 # Settings of the user or of a service manager must not reach the daemons under test.
 unset FCACHE_SOCKET FCACHE_NAMESPACE FCACHE_DISABLE NOTIFY_SOCKET LISTEN_FDS LISTEN_PID \
   LISTEN_FDNAMES WATCHDOG_USEC WATCHDOG_PID JOURNAL_STREAM SYSTEMD_EXEC_PID STATE_DIRECTORY LOGS_DIRECTORY
+export TMPDIR=/tmp # a user's may be too long for the path of a socket
 CONFIGURATION_DIRECTORY=$(cd "$logs" && pwd) # has no configuration
 export CONFIGURATION_DIRECTORY
 case ${INSTRUMENTED:-} in
