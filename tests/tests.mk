@@ -7,7 +7,7 @@
 #   UNIT_TEST=NAME      only that test of tests/systemd/inside.sh
 # make check-aarch64    compile the last commit for AArch64, and run its unit tests in an emulator; needs root
 #   ONLY=store          only the tests whose names contain this
-#   TEST_JOBS=1         the number of test programs that run in parallel (2)
+#   TEST_JOBS=1         the number of test programs that run in parallel (4: most of them wait most of the time)
 #   CK_RUN_CASE=...     a variable of the Check library
 #   FC_STORM_READS=...  the number of reads of test_storm (10000000)
 #   FC_LEASE_KILLS=...  the number of lease owners that test_lease_kills kills (2000)
@@ -19,7 +19,9 @@
 # make storm-crash-mutants  show that this storm fails with each step off that keeps the cache
 # make check-memory-waves   1,000 clients that use as much of the daemon's memory as they can, in a control group; needs root
 #   SECONDS=n           the duration (600)
-TEST_JOBS ?= 2
+TEST_JOBS ?= 4
+# Of valgrind and the emulator, which never wait.
+SLOW_JOBS = $(if $(filter 1,$(TEST_JOBS)),1,2)
 TEST_TIMEOUT_S ?= 150
 ONLY ?=
 TB := $(B)/tests
@@ -217,7 +219,7 @@ VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
 check-valgrind: tests $(TB)/valgrind/valgrind_session | $(VALGRIND_DEPS_OK)
 	@$(TEST_ENV) FCACHE_SESSION=$(abspath $(TB)/valgrind/valgrind_session) TEST_TIMEOUT_S=300 \
 	  CK_TIMEOUT_MULTIPLIER=20 CK_FORK=no TEST_WRAP=tests/valgrind/wrap.sh tests/run_tests.sh \
-	  $(TEST_JOBS) $(TB)/log-valgrind $(if $(ONLY),,tests/valgrind/session.sh) \
+	  $(SLOW_JOBS) $(TB)/log-valgrind $(if $(ONLY),,tests/valgrind/session.sh) \
 	  $(call picked,$(VALGRIND_TESTS))
 $(TB)/valgrind/valgrind_session: $(TB)/obj/valgrind/valgrind_session.o $(LIBA)
 	@mkdir -p $(@D)
@@ -249,7 +251,7 @@ EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -lE '"tests/support/($(SCRIPT
 EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
 	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' TEST_TIMEOUT_S=300 CK_TIMEOUT_MULTIPLIER=5 \
-	  tests/run_tests.sh $(TEST_JOBS) $(TB)/log-emulated $(EMULATED_TESTS)
+	  tests/run_tests.sh $(SLOW_JOBS) $(TB)/log-emulated $(EMULATED_TESTS)
 
 # Prints the table after failed tests too. A process that a signal or _exit(2) ends leaves no counts.
 .PHONY: coverage
