@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import fcached
+
 TIMEOUT_S = 30.0
 
 
@@ -53,6 +55,13 @@ class Daemon:
             self.process.terminate()
             self.process.wait(TIMEOUT_S)
             self.process = None
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients without a deadline of their own wait 5 s, since a busy machine may need more than the default.
+    The drop-ins make such clients."""
+    monkeypatch.setitem(fcached.Client.__init__.__kwdefaults__, "deadline", 5.0)
 
 
 @pytest.fixture

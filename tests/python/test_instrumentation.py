@@ -12,6 +12,7 @@ from conftest import Daemon
 
 from fcached.instrumentation import BackendInstrumentation, BackendStats, TraceWriter
 
+pytestmark = pytest.mark.usefixtures("patient")
 Make = Callable[..., BackendInstrumentation]
 
 

@@ -21,6 +21,7 @@ import fcached
 from fcached.instrumentation import _MISS, BackendInstrumentation, BackendStats, ForwardCache
 from fcached.sway.instrumentation import BackendInstrumentation as SwayInstrumentation
 
+pytestmark = pytest.mark.usefixtures("patient")
 Make = Callable[..., BackendInstrumentation]
 
 

@@ -16,6 +16,7 @@ from conftest import Daemon
 from fcached import LEASED, MISS
 from fcached.instrumentation import BackendInstrumentation
 
+pytestmark = pytest.mark.usefixtures("patient")
 LARGE = [2**32, 2**32 + 1, sys.maxsize, 2**63, 2**64 - 1, 2**64, 2**64 + 1, 10**5000]
 
 
