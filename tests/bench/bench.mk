@@ -39,7 +39,7 @@ other_rows_only = $(if $(ROWS),$(if $(filter-out py_% snapshot% restore% restart
 # The rows about a cache that outlives its daemon run in a program of their own, with the tests' service manager.
 BENCH_SURVIVE := $(B)/bench-survive
 BENCH_SURVIVE_SRC := $(wildcard tests/bench/survive/*.c) \
-  $(addprefix tests/bench/,workload.c wire.c bench_children.c scratch.c)
+  $(addprefix tests/bench/,workload.c key_text.c wire.c bench_children.c scratch.c)
 $(BENCH_SURVIVE): $(BENCH_SURVIVE_SRC:tests/%.c=$(TB)/obj/%.o) $(SUPPORT_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
 	$(test_link)

@@ -26,7 +26,7 @@ struct bench_case {
   struct bench_peer *peer;   /* NULL: a scene */
   struct bench_scene *scene; /* NULL: a peer */
   struct workload *load;
-  uint64_t position; /* continues from burst to burst, so that all keys have their turn */
+  uint32_t next; /* key; continues from burst to burst, so that all have their turn */
   struct measure *bursts;
 };
 
@@ -39,18 +39,28 @@ struct phase {
   struct samples samples; /* scratch */
 };
 
+/* Returns the key of an operation, and moves on to the next one's. */
+static uint32_t take_key(struct bench_case *item) {
+  const struct workload *load = item->load;
+  uint32_t index = item->next;
+  if (item->row->operation == OPERATION_GET_MANY)
+    item->next = (index + WORKLOAD_BATCH) % load->n;
+  else
+    item->next = workload_next(load, index);
+  return index;
+}
+
 static int operate(void *arg, uint64_t i) {
   (void)i; /* the case has its own count */
   struct bench_case *item = arg;
-  struct workload *load = item->load;
-  uint64_t position = item->position++;
+  uint32_t index = take_key(item);
   switch (item->row->operation) {
   case OPERATION_GET:
-    return item->peer->get(item->peer, load, workload_pick(load, position));
+    return item->peer->get(item->peer, item->load, index);
   case OPERATION_SET:
-    return item->peer->set(item->peer, load, workload_pick(load, position));
+    return item->peer->set(item->peer, item->load, index);
   case OPERATION_GET_MANY:
-    return item->peer->get_many(item->peer, load, (uint32_t)(position * WORKLOAD_BATCH % load->n));
+    return item->peer->get_many(item->peer, item->load, index);
   }
   return -1;
 }
@@ -95,8 +105,8 @@ static struct workload *get_load(struct phase *phase, const struct bench_options
 /* Reads each value once. The first access to a page of mapped memory is an exception that the
  * kernel handles, and no part of a hit. */
 static int touch_all(struct bench_peer *peer, struct workload *load) {
-  for (uint32_t i = 0; i < load->n; i++) {
-    if (peer->get(peer, load, workload_pick(load, i)) != 0)
+  for (uint32_t i = 0, index = 0; i < load->n; i++, index = workload_next(load, index)) {
+    if (peer->get(peer, load, index) != 0)
       return -1;
   }
   return 0;

@@ -22,7 +22,7 @@ static int open_handle(struct worker *worker, const char *socket, bool region,
                        uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   options.socket = socket;
-  options.name_space = WORKER_NAMESPACE;
+  options.name_space = WORKLOAD_NAMESPACE;
   options.client = "bench";
   options.deadline_ms = deadline_ms;
   struct fcache_error error;
@@ -53,6 +53,13 @@ int worker_unexpected(const struct worker *worker, const char *call, int result)
   fprintf(stderr, "bench: %s: %s; %s\n", call, fcache_strerror(result),
           fcache_last_error(worker->cache));
   return -1;
+}
+
+void worker_set_load(struct worker *worker, struct workload *load) {
+  if (worker->load == load)
+    return;
+  worker->load = load;
+  worker->next = 0;
 }
 
 struct fcache_key worker_key(const struct workload *load, uint32_t index) {
@@ -197,7 +204,9 @@ void worker_compare(const struct worker_tally *before, const struct worker_tally
 static int get_next(void *arg, uint64_t i) {
   (void)i; /* the worker has its own count */
   struct worker *worker = arg;
-  return worker_get(worker, worker->load, workload_pick(worker->load, worker->position++));
+  uint32_t index = worker->next;
+  worker->next = workload_next(worker->load, index);
+  return worker_get(worker, worker->load, index);
 }
 
 int worker_measure(struct worker *worker, struct samples *samples, const struct burst *burst,

@@ -14,14 +14,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define WORKER_NAMESPACE "bench"
-
 /* Zero it before the first use, and call worker_close at the end. One thread. */
 struct worker {
   struct fcache *cache;
   struct fcache_value value;
   struct workload *load; /* of worker_burst; borrowed */
-  uint64_t position; /* in it; continues from burst to burst, so that all keys have their turn */
+  uint32_t next; /* key of it; continues from burst to burst, so that all keys have their turn */
 };
 
 /* Connects. `region`: hits may be served from the region; else all use the socket. */
@@ -29,6 +27,9 @@ int worker_open(struct worker *worker, const char *socket, bool region);
 /* Connects with all defaults, as most users do, also for the deadline. */
 int worker_open_plain(struct worker *worker, const char *socket);
 void worker_close(struct worker *worker);
+
+/* Sets the set of worker_burst, which begins with its first key if it had another set before. */
+void worker_set_load(struct worker *worker, struct workload *load);
 
 /* Returns the cache's key of a workload's key. */
 struct fcache_key worker_key(const struct workload *load, uint32_t index);

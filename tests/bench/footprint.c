@@ -12,7 +12,7 @@ enum { ENTRIES = 100000, VALUE_BYTES = 3100, LOOK_EVERY = 101 };
 /* The names of an entry in each store. */
 static size_t key_bytes(enum bench_peer_id id, const struct workload *load) {
   if (id == PEER_REGION)
-    return strlen(WORKER_NAMESPACE WORKLOAD_OP WORKLOAD_VIEW) + sizeof(struct fcache_hash) +
+    return strlen(WORKLOAD_NAMESPACE WORKLOAD_OP WORKLOAD_VIEW) + sizeof(struct fcache_hash) +
            sizeof(uint32_t);
   return load->key_bytes;
 }

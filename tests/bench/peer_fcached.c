@@ -70,7 +70,7 @@ static int fcached_get_burst(struct bench_peer *peer, struct workload *load,
                              struct samples *samples, const struct burst *burst,
                              struct measure *out) {
   struct fcached *state = peer->state;
-  state->worker.load = load;
+  worker_set_load(&state->worker, load);
   return worker_burst(&state->worker, peer->pid, samples, burst, out);
 }
 

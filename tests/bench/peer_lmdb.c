@@ -15,6 +15,7 @@ struct lmdb {
   char path[128];   /* of the file; the lock's has "-lock" appended */
   uint8_t *value;   /* a copy, as a user needs one: the map's own ends with the transaction */
   size_t capacity;
+  char key[WORKLOAD_KEY_BYTES]; /* of the operation */
 };
 
 static int failed(const struct bench_peer *peer, const char *call, int error) {
@@ -75,8 +76,9 @@ static int lmdb_start(struct bench_peer *peer, const struct bench_env *env) {
   return error != 0 ? failed(peer, state->path, error) : open_table(peer, state);
 }
 
-static MDB_val key_of(const struct workload *load, uint32_t index) {
-  return (MDB_val){.mv_size = load->key_bytes, .mv_data = load->keys[index]};
+static MDB_val make_key(struct lmdb *state, const struct workload *load, uint32_t index) {
+  const char *end = workload_key_text(load, index, state->key);
+  return (MDB_val){.mv_size = (size_t)(end - state->key), .mv_data = state->key};
 }
 
 /* Copies the value to the buffer, and enlarges it if necessary. */
@@ -96,7 +98,7 @@ static int copy_value(struct lmdb *state, const MDB_val *value) {
 
 static int lmdb_get(struct bench_peer *peer, struct workload *load, uint32_t index) {
   struct lmdb *state = peer->state;
-  MDB_val key = key_of(load, index);
+  MDB_val key = make_key(state, load, index);
   MDB_val value;
   int error = mdb_txn_renew(state->reading);
   if (error != 0)
@@ -118,7 +120,7 @@ static int lmdb_fill(struct bench_peer *peer, struct workload *load) {
   int error = mdb_txn_begin(state->env, NULL, 0, &txn);
   for (uint32_t i = 0; error == 0 && i < load->n; i++) {
     uint32_t index = workload_stored(load, i);
-    MDB_val key = key_of(load, index);
+    MDB_val key = make_key(state, load, index);
     MDB_val value = {.mv_size = load->size,
                      .mv_data = (void *)(uintptr_t)workload_value(load, index)}; /* only read */
     error = mdb_put(txn, state->table, &key, &value, 0);

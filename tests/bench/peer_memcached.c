@@ -60,24 +60,27 @@ static size_t head_bytes(const struct workload *load) {
   return strlen("VALUE ") + load->key_bytes + strlen(" 0 ") + load->size_digits + 2;
 }
 
-/* Checks one item of a reply, at `at`. */
-static bool check_item(const struct workload *load, const uint8_t *at, uint32_t index) {
+/* Checks one item of a reply, at `at`, for the key at `wanted`. */
+static bool check_item(const struct workload *load, const uint8_t *at, const char *wanted,
+                       uint32_t index) {
   const uint8_t *key = at + strlen("VALUE ");
   const uint8_t *size = key + load->key_bytes + strlen(" 0 ");
-  return memcmp(at, "VALUE ", 6) == 0 && memcmp(key, load->keys[index], load->key_bytes) == 0 &&
+  return memcmp(at, "VALUE ", 6) == 0 && memcmp(key, wanted, load->key_bytes) == 0 &&
          memcmp(size, load->size_text, load->size_digits) == 0 &&
          workload_check(load, index, at + head_bytes(load), load->size);
 }
 
-/* Reads the items of `n` keys from `first` on, and the end. `have` bytes are there already. */
+/* Reads the items of the last request, of `n` keys from `first` on, and the end. `have` bytes are
+ * there already. */
 static int receive_items(struct memcached *state, const struct workload *load, uint32_t first,
                          uint32_t n, size_t have) {
   size_t item = head_bytes(load) + load->size + 2;
   if (wire_receive_rest(&state->wire, have, n * item + END_BYTES - have) != 0)
     return -1;
   const uint8_t *at = state->wire.reply;
-  for (uint32_t i = 0; i < n; i++, at += item) {
-    if (!check_item(load, at, (first + i) % load->n))
+  const char *wanted = state->request + strlen("get ");
+  for (uint32_t i = 0; i < n; i++, at += item, wanted += load->key_bytes + 1) {
+    if (!check_item(load, at, wanted, (first + i) % load->n))
       return wire_unexpected(&state->wire, "the value asked for");
   }
   return memcmp(at, "END\r\n", END_BYTES) == 0 ? 0 : wire_unexpected(&state->wire, "END");
@@ -90,8 +93,7 @@ static int request_items(struct memcached *state, const struct workload *load, u
   at += 3;
   for (uint32_t i = 0; i < n; i++) {
     *at++ = ' ';
-    memcpy(at, load->keys[(first + i) % load->n], load->key_bytes);
-    at += load->key_bytes;
+    at = workload_key_text(load, (first + i) % load->n, at);
   }
   memcpy(at, "\r\n", 2);
   at += 2;
@@ -126,7 +128,7 @@ static int memcached_set(struct bench_peer *peer, struct workload *load, uint32_
   struct memcached *state = peer->state;
   char *at = state->request;
   at = mempcpy(at, "set ", 4);
-  at = mempcpy(at, load->keys[index], load->key_bytes);
+  at = workload_key_text(load, index, at);
   at = mempcpy(at, " 0 0 ", 5);
   at = mempcpy(at, load->size_text, load->size_digits);
   at = mempcpy(at, "\r\n", 2);

@@ -6,11 +6,12 @@
 
 enum { MAX_SETS = 8 };
 
-/* The values of one set, one behind the other. */
+/* The values of one set, one behind the other in the order of storing. */
 struct values {
   const struct workload *load;
   uint8_t *bytes;
-  uint8_t *copy; /* room for one value */
+  const uint8_t **places; /* of each key's value */
+  uint8_t *copy;          /* room for one value */
 };
 
 struct copying {
@@ -24,6 +25,7 @@ static void copying_stop(struct bench_peer *peer) {
     return;
   for (size_t i = 0; i < state->n; i++) {
     free(state->sets[i].bytes);
+    free(state->sets[i].places);
     free(state->sets[i].copy);
   }
   free(state);
@@ -46,14 +48,19 @@ static int copying_fill(struct bench_peer *peer, struct workload *load) {
     return -1;
   }
   struct values *set = &state->sets[state->n++];
-  *set = (struct values){
-      .load = load, .bytes = malloc((size_t)load->n * load->size), .copy = malloc(load->size)};
-  if (set->bytes == NULL || set->copy == NULL) {
+  *set = (struct values){.load = load,
+                         .bytes = malloc((size_t)load->n * load->size),
+                         .places = calloc(load->n, sizeof(*set->places)),
+                         .copy = malloc(load->size)};
+  if (set->bytes == NULL || set->places == NULL || set->copy == NULL) {
     fprintf(stderr, "bench: out of memory for %u values of %u bytes\n", load->n, load->size);
     return -1;
   }
-  for (uint32_t i = 0; i < load->n; i++)
-    workload_write_value(load, i, set->bytes + (size_t)i * load->size);
+  for (uint32_t i = 0; i < load->n; i++) {
+    uint32_t index = workload_stored(load, i);
+    set->places[index] = set->bytes + (size_t)i * load->size;
+    workload_write_value(load, index, set->bytes + (size_t)i * load->size);
+  }
   return 0;
 }
 
@@ -62,7 +69,7 @@ static int copying_get(struct bench_peer *peer, struct workload *load, uint32_t 
   struct values *set = state->sets;
   while (set->load != load) /* few sets, found at once */
     set++;
-  memcpy(set->copy, set->bytes + (size_t)index * load->size, load->size);
+  memcpy(set->copy, set->places[index], load->size);
   return workload_check(load, index, set->copy, load->size) ? 0 : -1;
 }
 

@@ -84,7 +84,7 @@ static size_t put_key(char *at, const struct workload *load, uint32_t index) {
   at[1] = (char)('0' + n / 10);
   at[2] = (char)('0' + n % 10);
   memcpy(at + 3, "\r\n", 2);
-  memcpy(at + 5, load->keys[index], n);
+  (void)workload_key_text(load, index, at + 5);
   memcpy(at + 5 + n, "\r\n", 2);
   return n + 7;
 }

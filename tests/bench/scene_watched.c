@@ -26,7 +26,9 @@ struct watched {
 static int put_next(void *arg, uint64_t i) {
   (void)i; /* the worker has its own count */
   struct worker *worker = arg;
-  return worker_put(worker, worker->load, workload_pick(worker->load, worker->position++));
+  uint32_t index = worker->next;
+  worker->next = workload_next(worker->load, index);
+  return worker_put(worker, worker->load, index);
 }
 
 static int measure(struct watched *state, struct side *side, const struct bench_turn *turn,

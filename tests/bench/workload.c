@@ -1,14 +1,15 @@
 #include "tests/bench/workload.h"
 
-#include "fcache.h"
+#include "tests/bench/key_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The distance from one key to the next, or somewhat more. */
-enum { STEP = 617, LARGE_STEP = 618033, LARGE_SET = 100000 };
+/* The distance from one key to the next, or somewhat more. A large set is one whose prompts exceed
+ * the processor's nearer caches. */
+enum { STEP = 617, LARGE_STEP = 618033, LARGE_SET = 10000 };
 
 /* Returns the first step from `least` on that reaches every one of `n` keys. */
 static uint32_t step_through(uint32_t least, uint32_t n) {
@@ -33,7 +34,7 @@ static uint8_t last_byte(uint32_t index) {
   return (uint8_t)(index * 13u + 2u);
 }
 
-static void name_key(struct workload *load, uint32_t index) {
+static void write_prompt(struct workload *load, uint32_t index) {
   char text[WORKLOAD_PROMPT + 64];
   int length =
       snprintf(text, sizeof(text), "Of %07u and %07u it is likely that the next word would be",
@@ -41,35 +42,25 @@ static void name_key(struct workload *load, uint32_t index) {
   memset(load->prompts[index], '.', WORKLOAD_PROMPT);
   memcpy(load->prompts[index], text,
          (size_t)length < WORKLOAD_PROMPT ? (size_t)length : WORKLOAD_PROMPT);
-
-  struct fcache_hash hash = fcache_hash(load->prompts[index], WORKLOAD_PROMPT);
-  static const char digits[] = "0123456789abcdef";
-  char hex[33] = "";
-  for (size_t i = 0; i < sizeof(hash.bytes); i++) {
-    hex[2 * i] = digits[hash.bytes[i] >> 4];
-    hex[2 * i + 1] = digits[hash.bytes[i] & 15];
-  }
-  (void)snprintf(load->keys[index], WORKLOAD_KEY_BYTES, "bench:%s:%s:%d:%s", WORKLOAD_OP,
-                 WORKLOAD_VIEW, WORKLOAD_TOP_K, hex); /* 62 bytes */
 }
 
 int workload_init(struct workload *load, uint32_t size, uint32_t n) {
   bool large = n >= LARGE_SET;
+  char key[WORKLOAD_KEY_BYTES];
   *load = (struct workload){.size = size,
                             .n = n,
-                            .pick_step = large ? 1 : step_through(STEP, n),
-                            .store_step = large ? step_through(LARGE_STEP, n) : 1};
+                            .pick_step = large ? 1 : step_through(STEP, n) % n,
+                            .store_step = large ? step_through(LARGE_STEP, n) % n : 1};
   load->size_digits = (size_t)snprintf(load->size_text, sizeof(load->size_text), "%" PRIu32, size);
   load->prompts = calloc(n, sizeof(*load->prompts));
-  load->keys = calloc(n, sizeof(*load->keys));
   load->value = malloc(size);
-  if (load->prompts == NULL || load->keys == NULL || load->value == NULL) {
+  if (load->prompts == NULL || load->value == NULL) {
     fprintf(stderr, "bench: out of memory for %u keys with values of %u bytes\n", n, size);
     return -1;
   }
   for (uint32_t i = 0; i < n; i++)
-    name_key(load, i);
-  load->key_bytes = strlen(load->keys[0]);
+    write_prompt(load, i);
+  load->key_bytes = (size_t)(workload_key_text(load, 0, key) - key);
   for (uint32_t i = 0; i < size; i++)
     load->value[i] = (uint8_t)(i * 31u);
   return 0;
@@ -77,17 +68,22 @@ int workload_init(struct workload *load, uint32_t size, uint32_t n) {
 
 void workload_deinit(struct workload *load) {
   free(load->prompts);
-  free(load->keys);
   free(load->value);
   *load = (struct workload){0};
 }
 
-uint32_t workload_pick(const struct workload *load, uint64_t i) {
-  return (uint32_t)(i * load->pick_step % load->n);
+uint32_t workload_next(const struct workload *load, uint32_t index) {
+  uint32_t next = index + load->pick_step;
+  return next < load->n ? next : next - load->n; /* without a division, which all rows would pay */
 }
 
 uint32_t workload_stored(const struct workload *load, uint32_t i) {
   return (uint32_t)((uint64_t)i * load->store_step % load->n);
+}
+
+char *workload_key_text(const struct workload *load, uint32_t index, char *to) {
+  return key_text(to, WORKLOAD_NAMESPACE, WORKLOAD_OP, WORKLOAD_VIEW, WORKLOAD_TOP_K,
+                  load->prompts[index], WORKLOAD_PROMPT);
 }
 
 const uint8_t *workload_value(struct workload *load, uint32_t index) {

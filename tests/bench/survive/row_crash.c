@@ -25,8 +25,8 @@ static void *read_all_the_time(void *arg) {
   const struct timespec compute = {.tv_nsec = COMPUTE_NS};
   struct fcache_value value = {0};
   atomic_store(&reader->last_s, survive_now_s());
-  for (uint64_t i = 0; !atomic_load(&reader->over); i++) {
-    int hit = survive_get(reader->cache, reader->load, workload_pick(reader->load, i), &value);
+  for (uint32_t i = 0; !atomic_load(&reader->over); i = workload_next(reader->load, i)) {
+    int hit = survive_get(reader->cache, reader->load, i, &value);
     if (hit < 0)
       atomic_fetch_add(&reader->wrong, 1);
     if (hit != 1) {

@@ -43,8 +43,8 @@ static int measure_fcached(const struct survive_env *env, const char *row, struc
   while (rc == 0 && survive_now_s() < start_s + STOP_S && survive_get(cache, load, 0, &value) != 1)
     ;
   double first_s = survive_now_s() - start_s;
-  for (uint32_t i = 0; rc == 0 && i < load->n; i++)
-    hits += survive_get(cache, load, workload_pick(load, i), &value) == 1;
+  for (uint32_t i = 0, index = 0; rc == 0 && i < load->n; i++, index = workload_next(load, index))
+    hits += survive_get(cache, load, index, &value) == 1;
   report(row, first_s, survive_now_s() - start_s, hits, ENTRIES);
   fcache_value_free(&value);
   fcache_close(cache);
@@ -74,9 +74,10 @@ static int memcached_start(struct memcached *server, const struct survive_env *e
 }
 
 static int memcached_fill(struct memcached *server, struct workload *load) {
-  char request[WORKLOAD_KEY_BYTES + 32], end[] = "\r\n";
+  char request[WORKLOAD_KEY_BYTES + 32], key[WORKLOAD_KEY_BYTES + 1] = "", end[] = "\r\n";
   for (uint32_t i = 0; i < load->n; i++) {
-    int n = snprintf(request, sizeof request, "set %s 0 0 %u\r\n", load->keys[i], load->size);
+    *workload_key_text(load, i, key) = '\0';
+    int n = snprintf(request, sizeof request, "set %s 0 0 %u\r\n", key, load->size);
     struct iovec iov[] = {
         {.iov_base = request, .iov_len = (size_t)n},
         {.iov_base = (void *)(uintptr_t)workload_value(load, i), .iov_len = load->size},
@@ -89,8 +90,9 @@ static int memcached_fill(struct memcached *server, struct workload *load) {
 
 /* Returns 1 for a hit with the right value, 0 for a miss, or -1. */
 static int memcached_get(struct memcached *server, struct workload *load, uint32_t index) {
-  char request[WORKLOAD_KEY_BYTES + 8];
-  int n = snprintf(request, sizeof request, "get %s\r\n", load->keys[index]);
+  char request[WORKLOAD_KEY_BYTES + 8], key[WORKLOAD_KEY_BYTES + 1] = "";
+  *workload_key_text(load, index, key) = '\0';
+  int n = snprintf(request, sizeof request, "get %s\r\n", key);
   struct iovec iov = {.iov_base = request, .iov_len = (size_t)n};
   size_t head = strlen("VALUE ") + load->key_bytes + strlen(" 0 ") + load->size_digits + 2;
   size_t whole = head + load->size + 2 + END_BYTES;
@@ -143,8 +145,8 @@ static int measure_memcached(const struct survive_env *env, const char *row, str
     rc = memcached_start(&server, env);
   int hit = rc == 0 ? memcached_get(&server, load, 0) : -1;
   double first_s = survive_now_s() - start_s;
-  for (uint32_t i = 0; hit >= 0 && i < load->n; i++)
-    hits += memcached_get(&server, load, workload_pick(load, i)) == 1;
+  for (uint32_t i = 0, index = 0; hit >= 0 && i < load->n; i++, index = workload_next(load, index))
+    hits += memcached_get(&server, load, index) == 1;
   if (hit >= 0)
     report(row, first_s, survive_now_s() - start_s, hits, 0);
   wire_deinit(&server.wire);
