@@ -1,4 +1,5 @@
 /* bench - measures fcached beside memcached, redis-server and LMDB, and beside lower bounds. */
+#include "tests/bench/bench_json.h"
 #include "tests/bench/bench_report.h"
 #include "tests/bench/bench_run.h"
 #include "tests/bench/footprint.h"
@@ -12,10 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_RESULTS = 512, MAX_ROUNDS = 64, MAX_BURST_MS = 10000, MAX_KEYS = 50000 };
+enum { MAX_RESULTS = 512, MAX_BURST_MS = 10000, MAX_KEYS = 50000, OPTION_ALSO = 256 };
 
 struct arguments {
   const char *fcached, *peers, *json;
+  const char *others; /* names of rows that other programs measure; NULL: none */
   struct bench_options options;
 };
 
@@ -27,6 +29,8 @@ static const struct argp_option option_table[] = {
     {"fcached", 'd', "PATH", 0, "Path of the daemon (build/fcached)", 0},
     {"peers", 'p', "DIR", 0, "Directory that fetch-peers.sh filled (build/peers)", 0},
     {"json", 'j', "FILE", 0, "Write the results to FILE (build/bench.json)", 0},
+    {"also", OPTION_ALSO, "NAMES", 0, "Rows of other programs, which PATTERNS may select too", 0},
+    {"list", 'l', NULL, 0, "Print the names of all rows", 0},
     {0}};
 
 static unsigned long number(struct argp_state *state, const char *text, unsigned long most) {
@@ -37,6 +41,11 @@ static unsigned long number(struct argp_state *state, const char *text, unsigned
   return value;
 }
 
+static void print_name(void *arg, const char *name) {
+  (void)arg;
+  printf("%s\n", name);
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
   struct arguments *arguments = state->input;
   switch (key) {
@@ -44,7 +53,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     arguments->options.patterns = text;
     return 0;
   case 'n':
-    arguments->options.rounds = (uint32_t)number(state, text, MAX_ROUNDS);
+    arguments->options.rounds = (uint32_t)number(state, text, MEASURE_MAX_ROUNDS);
     return 0;
   case 'b':
     arguments->options.burst_ns = number(state, text, MAX_BURST_MS) * 1000000u;
@@ -61,6 +70,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   case 'j':
     arguments->json = text;
     return 0;
+  case OPTION_ALSO:
+    arguments->others = text;
+    return 0;
+  case 'l':
+    bench_row_names(print_name, NULL);
+    exit(0);
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -80,16 +95,17 @@ static int pick_cpu(void) {
 }
 
 /* Runs both phases, and then the rows outside of them. */
-static int measure_all(const struct arguments *arguments, struct bench_result *results, size_t *n) {
+static int measure_all(const struct arguments *arguments, struct noise *noise,
+                       struct bench_result *results, size_t *n) {
   char dir[SCRATCH_PATH_BYTES];
   if (scratch_make(dir) != 0)
     return -1;
   struct bench_env env = {
       .dir = dir, .fcached = arguments->fcached, .peers = arguments->peers, .cpu = pick_cpu()};
-  int result = bench_run(&env, &arguments->options, results, n);
+  int result = bench_run(&env, &arguments->options, noise, results, n);
   if (result == 0) {
     env.cpu = -1;
-    result = bench_run(&env, &arguments->options, results, n);
+    result = bench_run(&env, &arguments->options, noise, results, n);
   }
   if (result == 0)
     result = footprint_run(&env, &arguments->options, results, n);
@@ -101,20 +117,20 @@ static int measure_all(const struct arguments *arguments, struct bench_result *r
   return result;
 }
 
-static int report_all(const struct arguments *arguments, const struct bench_result *results,
-                      size_t n) {
-  if (n == 0) {
-    fprintf(stderr, "bench: no row has a name like '%s'\n", arguments->options.patterns);
-    return -1;
-  }
+static int report_all(const struct arguments *arguments, const struct noise_summary *noise,
+                      const struct bench_result *results, size_t n) {
+  if (n == 0) /* all selected rows are of other programs */
+    return 0;
   report_table("All processes on one CPU (these are judged)", results, n, false);
   report_table("Unpinned (/unpinned; this measures the scheduler as much)", results, n, true);
   printf("\nMedians of %u rounds (herd8 and fresh_node: one run). per s: operations; of the rows "
-         "of 64, keys.\n",
+         "of 64, keys.\np50/ours: median and quartiles of the ratio in each round.\n",
          arguments->options.rounds);
+  if (noise->spins > 0)
+    noise_print(noise);
   report_more(results, n);
   report_requirements(results, n);
-  return report_json(arguments->json, results, n);
+  return bench_json_write(arguments->json, results, n, noise);
 }
 
 int main(int argc, char **argv) {
@@ -133,6 +149,8 @@ int main(int argc, char **argv) {
                                 .options = {.rounds = 9, .burst_ns = 150000000}};
   if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
     return 2;
+  if (!bench_patterns_ok(arguments.options.patterns, arguments.others))
+    return 2;
 
   /* Signals are checked between bursts, so that the peers are always stopped in order. */
   sigset_t stop;
@@ -143,10 +161,17 @@ int main(int argc, char **argv) {
     return 1;
 
   struct bench_result *results = calloc(MAX_RESULTS, sizeof(*results));
+  struct noise noise = {0};
   size_t n = 0;
-  int result = results == NULL ? -1 : measure_all(&arguments, results, &n);
+  int result = results == NULL || noise_begin(&noise) != 0 ? -1 : 0;
   if (result == 0)
-    result = report_all(&arguments, results, n);
+    result = measure_all(&arguments, &noise, results, &n);
+  if (result == 0) {
+    struct noise_summary summary = noise_end(&noise);
+    result = report_all(&arguments, &summary, results, n);
+  }
+  noise_deinit(&noise);
+  results_deinit(results, n);
   free(results);
   return result == 0 ? 0 : 1;
 }

@@ -14,8 +14,12 @@
 enum bench_peer_id {
   PEER_SOCKET,
   PEER_REGION,
+  PEER_REGION_20K, /* with many keys: a daemon or a file of their own */
+  PEER_REGION_200K,
   PEER_REGION_1M,
   PEER_LMDB,
+  PEER_LMDB_20K,
+  PEER_LMDB_200K,
   PEER_LMDB_1M,
   PEER_MEMCPY,
   PEER_MEMCACHED,
@@ -44,16 +48,29 @@ enum bench_kind {
   KIND_FRESH_NODE, /* a node of a fleet, outside of the phases: see fresh_node.h */
 };
 
-/* Sets of keys and values, by their place in bench_loads. */
-enum { SET_64, SET_3100, SET_3100_MANY, SET_1000000, SET_MILLION_KEYS };
+/* Sets of keys and values, by their place in bench_loads. Rows of 3,100 bytes in memory are
+ * compared with rows over the socket, so they are neighbours. */
+enum {
+  SET_64,
+  SET_3100_MANY,
+  SET_3100,
+  SET_100000,
+  SET_1000000,
+  SET_3100_20K,
+  SET_64_200K,
+  SET_64_1M
+};
 /* Bits: the sets of a row. */
 enum {
   /* fits the processor's cache, which does not matter for a round trip */
   LOADS_SOCKET = 1 << SET_64 | 1 << SET_3100 | 1 << SET_1000000,
+  LOADS_PUT = LOADS_SOCKET | 1 << SET_100000,
   /* exceeds the processor's cache, which matters for a hit in memory */
   LOADS_MEMORY = 1 << SET_64 | 1 << SET_3100_MANY | 1 << SET_1000000,
   LOADS_SCENE = 1 << SET_3100_MANY,
-  LOADS_MILLION = 1 << SET_MILLION_KEYS
+  LOADS_20K = 1 << SET_3100_20K,
+  LOADS_200K = 1 << SET_64_200K,
+  LOADS_1M = 1 << SET_64_1M
 };
 /* Bits: the phases of a row. */
 enum { PHASE_PINNED = 1, PHASE_UNPINNED = 2, PHASE_BOTH = PHASE_PINNED | PHASE_UNPINNED };
@@ -97,5 +114,13 @@ void bench_row_name(const struct bench_row *row, uint32_t size, bool unpinned,
 /* Returns true if `name` was selected. `patterns` is a list, separated by commas or spaces, of
  * shell patterns or parts of names; NULL or "" selects all. */
 bool bench_row_wanted(const char *name, const char *patterns);
+
+/* Calls `fn` for the full name of each row. */
+typedef void bench_name_fn(void *arg, const char *name);
+void bench_row_names(bench_name_fn *fn, void *arg);
+
+/* Returns true if each pattern selects a row, or one of `others`, which are names separated by
+ * spaces, or NULL. Else prints the first pattern that does not. */
+bool bench_patterns_ok(const char *patterns, const char *others);
 
 #endif

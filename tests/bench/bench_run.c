@@ -1,6 +1,7 @@
 #include "tests/bench/bench_run.h"
 
 #include "tests/bench/bench_children.h"
+#include "tests/bench/bench_order.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/peer_echo.h"
 #include "tests/bench/peer_fcached.h"
@@ -17,8 +18,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { MAX_LOADS = 8, MAX_CASES = 256 };
+enum { MAX_LOADS = 8, MAX_CASES = 512 };
 
 /* A row with a load, and the results of its rounds. */
 struct bench_case {
@@ -35,8 +37,10 @@ struct phase {
   struct bench_scene scenes[SCENES];
   struct workload loads[MAX_LOADS];
   struct bench_case cases[MAX_CASES];
+  size_t groups[MAX_CASES]; /* of each case: see bench_order.h */
   size_t n_cases;
   struct samples samples; /* scratch */
+  struct noise *noise;
 };
 
 /* Returns the key of an operation, and moves on to the next one's. */
@@ -112,12 +116,24 @@ static int touch_all(struct bench_peer *peer, struct workload *load) {
   return 0;
 }
 
+/* Returns true if the case `index` is compared with the case before it, or both with another. */
+static bool in_group(const struct phase *phase, size_t index) {
+  if (index == 0 || phase->cases[index].row->ours == NULL)
+    return false;
+  const struct bench_case *item = &phase->cases[index];
+  const struct bench_case *before = item - 1;
+  return before->load == item->load && before->row->ours != NULL &&
+         strcmp(before->row->ours, item->row->ours) == 0;
+}
+
 /* Adds one case, and starts its needs; `ready` says which peers have the load. */
 static int add_case(struct phase *phase, const struct bench_env *env,
                     const struct bench_options *options, const struct bench_row *row,
                     struct workload *load, bool ready[PEERS]) {
-  struct bench_case *item = &phase->cases[phase->n_cases++];
+  size_t index = phase->n_cases++;
+  struct bench_case *item = &phase->cases[index];
   *item = (struct bench_case){.row = row, .load = load};
+  phase->groups[index] = in_group(phase, index) ? phase->groups[index - 1] : index;
   item->bursts = calloc(options->rounds, sizeof(*item->bursts));
   if (item->bursts == NULL) {
     fprintf(stderr, "bench: out of memory for %u rounds\n", options->rounds);
@@ -172,11 +188,12 @@ static int run_case(struct phase *phase, const struct bench_options *options,
   return measure_burst(&phase->samples, operate, item, &burst, out);
 }
 
-/* Every second round goes backwards, so that no row always follows the same one. */
 static int run_round(struct phase *phase, const struct bench_options *options, uint32_t round) {
+  size_t order[MAX_CASES];
+  order_round(phase->groups, phase->n_cases, round, order);
   for (size_t i = 0; i < phase->n_cases; i++) {
-    struct bench_case *item = &phase->cases[round % 2 == 0 ? i : phase->n_cases - 1 - i];
-    if (bench_asked_to_stop() || run_case(phase, options, item, round) != 0)
+    if (bench_asked_to_stop() || noise_spin(phase->noise) != 0 ||
+        run_case(phase, options, &phase->cases[order[i]], round) != 0)
       return -1;
   }
   return 0;
@@ -198,18 +215,26 @@ static int run_phase(struct phase *phase, const struct bench_env *env,
   return 0;
 }
 
-/* Each daemon has room for all sets; at most three run at a time. */
+/* Each daemon has room for all of its sets. */
 static const struct peer_fcached_options socket_options = {.name = "socket", .max_bytes = "1G"};
 static const struct peer_fcached_options region_options = {
     .name = "region", .max_bytes = "1G", .region = true};
-static const struct peer_fcached_options million_options = {
-    .name = "million", .max_bytes = "1G", .region = true};
+static const struct peer_fcached_options region_20k_options = {
+    .name = "region_20k", .max_bytes = "256M", .region = true};
+static const struct peer_fcached_options region_200k_options = {
+    .name = "region_200k", .max_bytes = "256M", .region = true};
+static const struct peer_fcached_options region_1m_options = {
+    .name = "region_1m", .max_bytes = "1G", .region = true};
 
 static void phase_init(struct phase *phase) {
   peer_fcached_init(&phase->peers[PEER_SOCKET], &socket_options);
   peer_fcached_init(&phase->peers[PEER_REGION], &region_options);
-  peer_fcached_init(&phase->peers[PEER_REGION_1M], &million_options);
+  peer_fcached_init(&phase->peers[PEER_REGION_20K], &region_20k_options);
+  peer_fcached_init(&phase->peers[PEER_REGION_200K], &region_200k_options);
+  peer_fcached_init(&phase->peers[PEER_REGION_1M], &region_1m_options);
   peer_lmdb_init(&phase->peers[PEER_LMDB], "lmdb");
+  peer_lmdb_init(&phase->peers[PEER_LMDB_20K], "lmdb_20k");
+  peer_lmdb_init(&phase->peers[PEER_LMDB_200K], "lmdb_200k");
   peer_lmdb_init(&phase->peers[PEER_LMDB_1M], "lmdb_1m");
   peer_memcpy_init(&phase->peers[PEER_MEMCPY]);
   peer_memcached_init(&phase->peers[PEER_MEMCACHED]);
@@ -236,7 +261,7 @@ static void phase_deinit(struct phase *phase) {
   samples_deinit(&phase->samples);
 }
 
-int bench_run(const struct bench_env *env, const struct bench_options *options,
+int bench_run(const struct bench_env *env, const struct bench_options *options, struct noise *noise,
               struct bench_result *results, size_t *n) {
   if (bench_n_loads > MAX_LOADS || bench_n_loads * bench_n_rows > MAX_CASES) {
     fprintf(stderr, "bench: more rows than MAX_CASES of bench_run.c\n");
@@ -247,15 +272,19 @@ int bench_run(const struct bench_env *env, const struct bench_options *options,
     free(phase);
     return -1;
   }
+  phase->noise = noise;
   phase_init(phase);
   int result = run_phase(phase, env, options);
   for (size_t i = 0; result == 0 && i < phase->n_cases; i++) {
-    const struct bench_case *item = &phase->cases[i];
+    struct bench_case *item = &phase->cases[i];
     results[(*n)++] =
         (struct bench_result){.row = item->row,
                               .size = item->load->size,
                               .unpinned = env->cpu < 0,
-                              .measure = measure_median(item->bursts, options->rounds)};
+                              .measure = measure_median(item->bursts, options->rounds),
+                              .bursts = item->bursts,
+                              .n_bursts = options->rounds};
+    item->bursts = NULL;
   }
   phase_deinit(phase);
   free(phase);

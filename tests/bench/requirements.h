@@ -11,12 +11,8 @@
 struct bench_requirement {
   const char *row;
   enum metric metric;
-  enum bench_compare {
-    COMPARE_NONE,  /* the metric itself */
-    COMPARE_RATIO, /* the metric divided by the other */
-    COMPARE_ABOVE, /* the metric less the other */
-  } compare;
-  const char *against; /* a row and its metric */
+  enum measure_compare compare; /* of each round's results */
+  const char *against;          /* a row and its metric */
   enum metric against_metric;
   enum bench_side { AT_MOST, AT_LEAST, EXACTLY } side;
   double bound;
