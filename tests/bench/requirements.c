@@ -1,6 +1,6 @@
 #include "tests/bench/requirements.h"
 
-/* A metric of one row over the same of another. */
+/* A metric of one row over the same of another, in each round. */
 #define RATIO(a, what, b, which_side, limit)                                                       \
   {                                                                                                \
     .row = (a), .metric = METRIC_##what, .compare = COMPARE_RATIO, .against = (b),                 \
@@ -14,8 +14,10 @@ const struct bench_requirement bench_requirements[] = {
     /* over the socket: not behind memcached */
     RATIO("hit_socket/3100", P50, "memcached_get/3100", AT_MOST, 1.05),
     RATIO("put/3100", P50, "memcached_set/3100", AT_MOST, 1.05),
-    RATIO("hit_many64/64", PER_S, "memcached_get_many64/64", AT_LEAST, 1.0),
-    RATIO("hit_many64/3100", PER_S, "memcached_get_many64/3100", AT_LEAST, 1.0),
+    RATIO("put/100000", P50, "memcached_set/100000", AT_MOST, 1.2),
+    RATIO("put/1000000", P50, "memcached_set/1000000", AT_MOST, 1.3),
+    RATIO("hit_many64/64", PER_S, "memcached_get_many64/64", AT_LEAST, 1.4),
+    RATIO("hit_many64/3100", PER_S, "memcached_get_many64/3100", AT_LEAST, 1.1),
     RATIO("hit_many64/1000000", PER_S, "memcached_get_many64/1000000", AT_LEAST, 1.0),
     ALONE("hit_socket/3100", REGION_SHARE, AT_MOST, 0.0),
 
@@ -23,10 +25,15 @@ const struct bench_requirement bench_requirements[] = {
     ALONE("hit_region/64", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region/3100", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region/1000000", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_20k/3100", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_200k/64", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region_1m/64", REGION_SHARE, AT_LEAST, 0.999),
-    RATIO("hit_region/3100", P50, "lmdb_get/3100", AT_MOST, 0.75),
-    RATIO("memcached_get/3100", P50, "hit_region/3100", AT_LEAST, 30),
-    RATIO("redis_get/3100", P50, "hit_region/3100", AT_LEAST, 30),
+    RATIO("hit_region/64", P50, "lmdb_get/64", AT_MOST, 0.7),
+    RATIO("hit_region/3100", P50, "lmdb_get/3100", AT_MOST, 0.8),
+    RATIO("hit_region_20k/3100", P50, "lmdb_get_20k/3100", AT_MOST, 0.95),
+    RATIO("hit_region_1m/64", P50, "lmdb_get_1m/64", AT_MOST, 0.5),
+    RATIO("memcached_get/3100", P50, "hit_region/3100", AT_LEAST, 28),
+    RATIO("redis_get/3100", P50, "hit_region/3100", AT_LEAST, 28),
     RATIO("memcached_get/3100/unpinned", P50, "hit_region/3100/unpinned", AT_LEAST, 100),
     RATIO("redis_get/3100/unpinned", P50, "hit_region/3100/unpinned", AT_LEAST, 100),
     {.row = "hit_region/64",
@@ -37,18 +44,19 @@ const struct bench_requirement bench_requirements[] = {
      .side = AT_MOST,
      .bound = 0.15},
     /* values of one size: operations a second compare as bandwidth */
-    RATIO("hit_region/1000000", PER_S, "memcpy/1000000", AT_LEAST, 0.85),
-    RATIO("hit_region_1m/64", P50, "lmdb_get_1m/64", AT_MOST, 0.5),
+    RATIO("hit_region/1000000", PER_S, "memcpy/1000000", AT_LEAST, 0.9),
 
-    /* with others at work; a write may send a reader to the socket sometimes */
+    /* with others at work; a write may send a reader to the socket sometimes. Rates of two readers,
+     * and of a traced or watched worker, are by CPU time. */
     ALONE("hit_region_2proc/3100", REGION_SHARE, AT_LEAST, 0.999),
-    ALONE("hit_region_2proc/3100", RATIO, AT_LEAST, 1.7),
+    ALONE("hit_region_2proc/3100", RATIO, AT_LEAST, 1.85),
     ALONE("hit_region_churn/3100", REGION_SHARE, AT_LEAST, 0.99),
     ALONE("hit_region_churn/3100", PUTS_PER_S, AT_LEAST, 9500),
     ALONE("hit_region_churn/3100", RATIO, AT_MOST, 1.5),
     ALONE("hit_region_traced/3100", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region_traced/3100", TRACE_LOST, AT_MOST, 0),
-    ALONE("hit_region_traced/3100", RATIO, AT_LEAST, 0.8),
+    ALONE("hit_region_traced/3100", RATIO, AT_LEAST, 0.9),
+    ALONE("hit_region_traced/3100", DAEMON_US, AT_MOST, 0.2),
     ALONE("hit_region_watched/3100", RATIO, AT_LEAST, 0.98),
     ALONE("put_watched/3100", RATIO, AT_LEAST, 0.98),
 

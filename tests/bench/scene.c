@@ -13,6 +13,7 @@ int scene_pair(void *state, const struct bench_turn *turn, scene_side_fn *beside
   out->of[METRIC_BESIDE_P50] = other.of[METRIC_P50];
   out->of[METRIC_BESIDE_P99] = other.of[METRIC_P99];
   out->of[METRIC_BESIDE_PER_S] = other.of[METRIC_PER_S];
+  out->of[METRIC_BESIDE_PER_CPU_S] = other.of[METRIC_PER_CPU_S];
   out->of[METRIC_RATIO] = out->of[about] / other.of[about];
   return 0;
 }

@@ -83,7 +83,7 @@ static int traced_start(struct bench_scene *scene, const struct bench_env *env,
 
 static int traced_turn(struct bench_scene *scene, const struct bench_turn *turn,
                        struct measure *out) {
-  return scene_pair(scene->state, turn, read_plain, read_traced, METRIC_PER_S, out);
+  return scene_pair(scene->state, turn, read_plain, read_traced, METRIC_PER_CPU_S, out);
 }
 
 static void traced_stop(struct bench_scene *scene) {

@@ -36,6 +36,7 @@ static int read_together(void *arg, const struct bench_turn *turn, struct measur
       helper_end(&state->helper, &second) != 0)
     return -1;
   out->of[METRIC_PER_S] += second.of[METRIC_PER_S];
+  out->of[METRIC_PER_CPU_S] += second.of[METRIC_PER_CPU_S];
   if (second.of[METRIC_REGION_SHARE] < out->of[METRIC_REGION_SHARE])
     out->of[METRIC_REGION_SHARE] = second.of[METRIC_REGION_SHARE];
   out->of[METRIC_DAEMON_US] =
@@ -62,7 +63,7 @@ static int two_readers_start(struct bench_scene *scene, const struct bench_env *
 
 static int two_readers_turn(struct bench_scene *scene, const struct bench_turn *turn,
                             struct measure *out) {
-  return scene_pair(scene->state, turn, read_alone, read_together, METRIC_PER_S, out);
+  return scene_pair(scene->state, turn, read_alone, read_together, METRIC_PER_CPU_S, out);
 }
 
 static void two_readers_stop(struct bench_scene *scene) {

@@ -23,18 +23,40 @@ struct watched {
   bool puts;
 };
 
+struct putting {
+  struct worker *worker;
+  uint64_t puts; /* so far */
+};
+
 static int put_next(void *arg, uint64_t i) {
-  (void)i; /* the worker has its own count */
-  struct worker *worker = arg;
+  (void)i; /* it has its own count */
+  struct putting *putting = arg;
+  struct worker *worker = putting->worker;
   uint32_t index = worker->next;
   worker->next = workload_next(worker->load, index);
+  putting->puts++;
   return worker_put(worker, worker->load, index);
+}
+
+/* A put is work of the worker and of the daemon. */
+static int measure_puts(struct side *side, const struct bench_turn *turn, struct measure *out) {
+  struct putting putting = {.worker = &side->worker};
+  pid_t daemon = side->daemon.child.pid;
+  uint64_t before_ns = 0;
+  uint64_t after_ns = 0;
+  if (daemon_cpu_ns(daemon, &before_ns) != 0 ||
+      measure_burst(turn->samples, put_next, &putting, &turn->burst, out) != 0 ||
+      daemon_cpu_ns(daemon, &after_ns) != 0)
+    return -1;
+  double daemon_s = (double)(after_ns - before_ns) / 1e9 / (double)putting.puts;
+  out->of[METRIC_PER_CPU_S] = 1 / (1 / out->of[METRIC_PER_CPU_S] + daemon_s);
+  return 0;
 }
 
 static int measure(struct watched *state, struct side *side, const struct bench_turn *turn,
                    struct measure *out) {
   if (state->puts)
-    return measure_burst(turn->samples, put_next, &side->worker, &turn->burst, out);
+    return measure_puts(side, turn, out);
   return worker_burst(&side->worker, side->daemon.child.pid, turn->samples, &turn->burst, out);
 }
 
@@ -118,7 +140,7 @@ static int puts_start(struct bench_scene *scene, const struct bench_env *env,
 }
 
 static int turn_of(struct bench_scene *scene, const struct bench_turn *turn, struct measure *out) {
-  return scene_pair(scene->state, turn, measure_plain, measure_watched, METRIC_PER_S, out);
+  return scene_pair(scene->state, turn, measure_plain, measure_watched, METRIC_PER_CPU_S, out);
 }
 
 static void stop(struct bench_scene *scene) {
