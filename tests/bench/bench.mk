@@ -32,9 +32,13 @@ rows_wanted = $(shell set -f; for p in '$(subst $(comma),' ',$(or $(ROWS),$(2)))
   for r in $(1); do case $$r in ($$p | *"$$p"*) echo $$r ;; esac; done; done)
 py_rows_wanted = $(call rows_wanted,$(PY_ROWS),py)
 survive_rows_wanted = $(call rows_wanted,$(SURVIVE_ROWS),*)
+# The patterns that are not only about rows of the other programs. A misspelled one is among them, so that the program
+# in C refuses it.
+patterns_in_c = $(shell set -f; for p in '$(subst $(comma),' ',$(ROWS))'; do \
+  case $$p in (py_* | snapshot* | restore* | restart* | crash*) \
+    for r in $(PY_ROWS) $(SURVIVE_ROWS); do case $$r in ($$p | *"$$p"*) continue 2 ;; esac; done ;; esac; echo "$$p"; done)
 # `only`, if ROWS selects none of the rows in C.
-other_rows_only = $(if $(ROWS),$(if $(filter-out py_% snapshot% restore% restart% crash%, \
-  $(subst $(comma), ,$(ROWS))),,only))
+other_rows_only = $(if $(ROWS),$(if $(patterns_in_c),,only))
 
 # The rows about a cache that outlives its daemon run in a program of their own, with the tests' service manager.
 BENCH_SURVIVE := $(B)/bench-survive
@@ -65,7 +69,7 @@ $(eval $(call python_venv,$(BENCH_VENV),tests/bench/requirements.txt,$(BENCH_PYT
 bench: $(if $(other_rows_only),,bench-c) $(if $(survive_rows_wanted),bench-survive) $(if $(py_rows_wanted),bench-python)
 bench-c: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
 	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=$(BUILD)/bench.json --rows='$(ROWS)' \
-	  $(if $(KEYS),--keys=$(KEYS))
+	  --also='$(PY_ROWS) $(SURVIVE_ROWS)' $(if $(KEYS),--keys=$(KEYS))
 # After the others, also with -j, because they would disturb each other.
 bench-python: $(DAEMON) $(PEERS)/.unpacked $(BENCH_VENV)/.fcached \
     | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(other_rows_only),,bench-c) $(if $(survive_rows_wanted),bench-survive))
