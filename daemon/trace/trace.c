@@ -23,12 +23,15 @@ void trace_start_timer(struct trace *trace) {
 static void on_timer(uv_timer_t *timer) {
   struct trace *trace = timer->data;
   bool late = trace->closing && uv_now(trace->loop) >= trace->close_by_ms;
+  bool idle = trace->events == trace->timer_events;
+  trace->timer_events = trace->events;
   for (struct trace_stream *stream = trace->files; stream != NULL; stream = stream->next) {
     if (late && !stream->in_pool) {
       trace_buffer_drop(trace, &stream->writing, false);
       trace_buffer_drop(trace, &stream->filling, false);
     }
     trace_stream_advance(stream);
+    trace_stream_shrink(stream, idle);
   }
   if (trace->closing) {
     /* After the time for writing, the pool still has to close the files. */

@@ -46,6 +46,7 @@ struct trace {
   uint64_t events;                 /* lines since the start, */
   uint64_t lost;                   /* of them those that were lost, */
   uint64_t written;                /* and those that are in a file */
+  uint64_t timer_events;           /* `events`, when the timer was last due */
   struct trace_counts *totals;     /* count them too, over all daemons; borrowed; or NULL */
   struct trace_dir dir;            /* below which clients may name files */
   bool logged_full, logged_failed; /* logged in this episode */

@@ -10,7 +10,7 @@
 /* ---- buffers ---- */
 
 #define FIRST_BYTES (64u << 10)
-#define KEEP_BYTES (1u << 20) /* a larger buffer is freed when all is written */
+#define KEEP_BYTES (1u << 20) /* a larger buffer is freed when no more lines come */
 
 static void check_buffer(const struct trace *trace, const struct trace_buffer *buffer) {
   check_le(buffer->start, buffer->size);
@@ -117,6 +117,18 @@ void trace_buffer_prepend(struct trace *trace, struct trace_buffer *to, struct t
   check_buffer(trace, to);
 }
 
+void trace_stream_shrink(struct trace_stream *stream, bool idle) {
+  struct trace_buffer *filling = &stream->filling, *writing = &stream->writing;
+  if (filling->capacity <= KEEP_BYTES && writing->capacity <= KEEP_BYTES)
+    return;
+  if (!idle) {
+    trace_start_timer(stream->trace);
+  } else if (!stream->in_pool && trace_buffer_left(filling) + trace_buffer_left(writing) == 0) {
+    trace_buffer_reset(stream->trace, filling);
+    trace_buffer_reset(stream->trace, writing);
+  }
+}
+
 /* ---- writing ---- */
 
 static void pool_write(uv_work_t *work) {
@@ -195,10 +207,7 @@ static void settle_failure(struct trace_stream *stream) {
 static void settle_success(struct trace_stream *stream) {
   struct trace *trace = stream->trace;
   stream->writing.start = stream->writing.size = 0;
-  if (trace_buffer_left(&stream->filling) == 0) { /* otherwise both are soon full again */
-    trace_buffer_reset(trace, &stream->writing);
-    trace_buffer_reset(trace, &stream->filling);
-  }
+  trace_stream_shrink(stream, stream->retired);
   if (!trace->logged_failed && !trace->logged_full)
     return;
   /* A disk that is only a little too slow takes a batch now and then. That ends no episode. */
@@ -284,6 +293,7 @@ void trace_stream_advance(struct trace_stream *stream) {
 
 void trace_stream_retire(struct trace_stream *stream) {
   stream->retired = true;
+  trace_stream_shrink(stream, true);
   if (is_hopeless(stream))
     abandon(stream);
   if (trace_buffer_left(&stream->writing) == 0)

@@ -94,6 +94,30 @@ START_TEST(behind_while_disk_writes) {
 }
 END_TEST
 
+/* Large buffers stay while lines come, and are given back when none come. */
+START_TEST(large_buffers_given_back) {
+  const size_t small = 2u << 20; /* both buffers of a stream, at most */
+  ck_assert_int_eq(trace_fixture_on(tf.path), 0);
+  for (unsigned i = 0; i < 3; i++) {
+    trace_fixture_fall_behind();
+    size_t bytes = tf.trace.buffer_bytes;
+    ck_assert_uint_gt(bytes, TRACE_UNWRITTEN_MAX / 2);
+    ck_assert(trace_fixture_run(10000));
+    ck_assert_uint_ge(tf.trace.buffer_bytes, bytes);
+  }
+  uint64_t until = runner_now_ms() + 10000;
+  while (tf.trace.buffer_bytes > small && runner_now_ms() < until)
+    (void)uv_run(&tf.loop, UV_RUN_ONCE);
+  ck_assert_uint_le(tf.trace.buffer_bytes, small);
+  ck_assert_int_eq(uv_is_active((uv_handle_t *)&tf.trace.timer), 0); /* and nothing is left to do */
+  trace_fixture_fall_behind();
+  ck_assert(trace_fixture_run(10000));
+  ck_assert_uint_gt(tf.trace.buffer_bytes, small);
+  trace_off(&tf.trace); /* a former file keeps none, even before it is closed */
+  ck_assert_uint_le(tf.trace.buffer_bytes, small);
+}
+END_TEST
+
 START_TEST(behind_failing_disk_never) {
   ck_assert_int_eq(trace_fixture_on("/dev/full"), 0);
   trace_fixture_write(0, 1);
@@ -161,6 +185,7 @@ int main(void) {
   tcase_add_test(tcase, failing_disk_loses_and_logs_once);
   tcase_add_test(tcase, slow_reader_unwritten_bounded);
   tcase_add_test(tcase, behind_while_disk_writes);
+  tcase_add_test(tcase, large_buffers_given_back);
   tcase_add_test(tcase, behind_failing_disk_never);
   tcase_add_test(tcase, behind_pipe_while_read);
   tcase_add_test(tcase, behind_counts_current_file_only);
