@@ -23,19 +23,21 @@ static void call_trace(const struct call *call, const struct call_record *record
   if (!trace_is_on(call->dispatch->trace))
     return;
   struct client_clock clock = client_clock_now();
-  struct trace_event event = {
-      .ts_ns = client_time_stamp(&call->session->time, &clock, record->end_ns),
+  struct trace_context context = {
       .probe = record->probe,
       .view = key->view,
-      .prompt = key->prompt,
-      .top_k = key->top_k,
       .op = key->op,
-      .wall_ns = record->wall_ns,
-      .hit = hit,
       .name_space = call->session->ns->name,
       .client = call->session->name,
+      .hit = hit,
   };
-  trace_write(call->dispatch->trace, &event);
+  struct trace_event event = {
+      .ts_ns = client_time_stamp(&call->session->time, &clock, record->end_ns),
+      .wall_ns = record->wall_ns,
+      .prompt = key->prompt,
+      .top_k = key->top_k,
+  };
+  trace_write(call->dispatch->trace, &context, &event);
 }
 
 void call_record_hit(const struct call *call, const struct call_record *record,

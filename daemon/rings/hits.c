@@ -7,6 +7,7 @@
 #include "proto/wall.h"
 
 #define HIT_MIN_NS 50u /* no client serves a hit in less */
+#define TEMPLATES 4u   /* of trace lines: a client mostly alternates between few contexts */
 
 static bool is_recorded(const struct ring_hit *hit) {
   return (hit->record.flags & FC_RING_UNRECORDED) == 0;
@@ -113,24 +114,45 @@ uint64_t hits_count_unrecorded(struct hits_account *account, uint64_t now_ns, ui
   return counted;
 }
 
+/* The rendered names of the contexts of one client's hits. */
+struct templates {
+  const struct ring_context *contexts[TEMPLATES]; /* NULL: the template is not rendered */
+  struct trace_template of[TEMPLATES];
+};
+
+static struct trace_template *get_template(struct templates *templates,
+                                           const struct hits_account *account,
+                                           const struct ring_hit *hit) {
+  uint32_t i = hit->record.context % TEMPLATES;
+  if (templates->contexts[i] != hit->context) {
+    struct trace_context context = {.probe = ring_hit_probe(hit),
+                                    .view = ring_hit_view(hit),
+                                    .op = ring_hit_op(hit),
+                                    .name_space = account->name_space,
+                                    .client = account->client,
+                                    .hit = true};
+    trace_template_init(&templates->of[i], &context);
+    templates->contexts[i] = hit->context;
+  }
+  return &templates->of[i];
+}
+
 void hits_trace(const struct hits_account *account, const struct client_clock *clock,
                 const struct ring_hit *hits, size_t n) {
   if (!trace_is_on(account->trace))
     return;
-  struct trace_event event = {
-      .hit = true, .name_space = account->name_space, .client = account->client};
+  struct templates templates;
+  memset(templates.contexts, 0, sizeof templates.contexts);
   for (size_t i = 0; i < n; i++) {
     const struct fc_ring_hit *record = &hits[i].record;
     if (!is_recorded(&hits[i]))
       continue;
-    event.ts_ns = client_time_stamp(account->time, clock, end_of(account, clock, record));
-    event.probe = ring_hit_probe(&hits[i]);
-    event.view = ring_hit_view(&hits[i]);
-    event.op = ring_hit_op(&hits[i]);
+    struct trace_event event = {
+        .ts_ns = client_time_stamp(account->time, clock, end_of(account, clock, record)),
+        .wall_ns = record->wall_ns,
+        .top_k = record->top_k};
     memcpy(event.prompt.bytes, record->prompt, FC_HASH_SIZE);
-    event.top_k = record->top_k;
-    event.wall_ns = record->wall_ns;
-    trace_write(account->trace, &event);
+    trace_append(account->trace, get_template(&templates, account, &hits[i]), &event);
   }
 }
 

@@ -52,7 +52,8 @@ bool trace_fell_behind(const struct trace *trace) {
          !trace_stream_hangs(stream);
 }
 
-void trace_append(struct trace *trace, const struct trace_event *event) {
+void trace_append(struct trace *trace, struct trace_template *template,
+                  const struct trace_event *event) {
   struct trace_stream *stream = trace->current;
   struct trace_buffer *lines = &stream->filling;
   trace_count_event(trace);
@@ -63,7 +64,7 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
              "%s is too slow for the trace: lines are lost and counted", stream->file.path);
     return;
   }
-  size_t size = trace_line_format(lines->data + lines->size, event);
+  size_t size = trace_template_line(template, lines->data + lines->size, event);
   check_le(size, TRACE_LINE_MAX);
   lines->size += size;
   trace->unwritten_bytes += size;
@@ -73,6 +74,15 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
     trace_stream_advance(stream);
   else
     trace_start_timer(trace);
+}
+
+void trace_write(struct trace *trace, const struct trace_context *context,
+                 const struct trace_event *event) {
+  struct trace_template template; /* large: it stays uninitialised while off */
+  if (trace->current == NULL)
+    return;
+  trace_template_init(&template, context);
+  trace_append(trace, &template, event);
 }
 
 /* ---- on, off, reopen ---- */

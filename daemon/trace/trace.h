@@ -130,12 +130,13 @@ static inline bool trace_is_behind(const struct trace *trace) {
                           0);
 }
 
-/* trace_write does nothing while off. trace_append needs a trace that is on. */
-void trace_append(struct trace *trace, const struct trace_event *event);
-static inline void trace_write(struct trace *trace, const struct trace_event *event) {
-  if (__builtin_expect(trace->current != NULL, 0))
-    trace_append(trace, event);
-}
+/* Appends the line of an event. Does nothing while off. */
+void trace_write(struct trace *trace, const struct trace_context *context,
+                 const struct trace_event *event);
+
+/* Appends the line of an event in the template's context. The trace must be on. */
+void trace_append(struct trace *trace, struct trace_template *template,
+                  const struct trace_event *event);
 
 /* Ends the trace, writes out accepted lines, closes the files, and calls `closed` once, from the
  * loop, within TRACE_CLOSE_MAX_MS. Lines that could not be written are counted and logged. Call it

@@ -61,14 +61,13 @@ int trace_fixture_on(const char *path) {
 }
 
 void trace_fixture_write(unsigned first, unsigned n) {
+  struct trace_context context = {.view = fc_str_of("base"),
+                                  .op = fc_str_of("op"),
+                                  .name_space = fc_str_of("ns"),
+                                  .client = fc_str_of("client")};
   for (unsigned i = first; i < first + n; i++) {
-    struct trace_event event = {.ts_ns = UINT64_C(1700000000000000000),
-                                .view = fc_str_of("base"),
-                                .top_k = i,
-                                .op = fc_str_of("op"),
-                                .name_space = fc_str_of("ns"),
-                                .client = fc_str_of("client")};
-    trace_write(&tf.trace, &event);
+    struct trace_event event = {.ts_ns = UINT64_C(1700000000000000000), .top_k = i};
+    trace_write(&tf.trace, &context, &event);
   }
 }
 

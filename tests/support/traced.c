@@ -38,11 +38,12 @@ void traced_end(struct traced *traced) {
 }
 
 static void append(struct traced *traced) {
-  struct trace_event event = {.view = fc_str_of("base"),
-                              .op = fc_str_of("op"),
-                              .name_space = fc_str_of("ns"),
-                              .client = fc_str_of("filler")};
-  trace_append(&traced->trace, &event);
+  struct trace_context context = {.view = fc_str_of("base"),
+                                  .op = fc_str_of("op"),
+                                  .name_space = fc_str_of("ns"),
+                                  .client = fc_str_of("filler")};
+  struct trace_event event = {0};
+  trace_write(&traced->trace, &context, &event);
 }
 
 /* The loop does not run in these two, so no write ends. */

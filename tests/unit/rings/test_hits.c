@@ -2,6 +2,7 @@
 #include "daemon/rings/hits.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store/store_clear.h"
@@ -95,6 +96,33 @@ START_TEST(hit_with_probe_traced) {
   struct ring_hit hit = hit_on(1);
   (void)apply(&hit); /* 1, as in the other tests */
   ck_assert_uint_eq(traced_count(&fix.traced, "\"probe\": \"probe\""), 1);
+}
+END_TEST
+
+/* Two contexts more than are rendered at a time, in turns. Then one of them is defined anew. */
+START_TEST(each_line_has_its_context) {
+  static struct ring_context contexts[6];
+  struct ring_hit hits[24];
+  const size_t n = sizeof hits / sizeof hits[0];
+  char want[64];
+  for (size_t i = 0; i < 6; i++) {
+    contexts[i] = (struct ring_context){.op_size = 2, .view_size = 3, .names = "opv-"};
+    contexts[i].names[4] = (char)('0' + i);
+  }
+  for (size_t i = 0; i < n; i++) {
+    hits[i] = hit_on((uint32_t)i);
+    hits[i].record.context = (uint8_t)(i % 6);
+    hits[i].context = &contexts[i % 6];
+  }
+  hits_trace(&account, &now, hits, n);
+  contexts[0].names[4] = 'x';
+  hits_trace(&account, &now, hits, 1);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\n"), n + 1);
+  for (size_t i = 0; i < 6; i++) {
+    (void)snprintf(want, sizeof want, "\"view_id\": \"v-%zu\"", i);
+    ck_assert_uint_eq(traced_count(&fix.traced, want), n / 6);
+  }
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"view_id\": \"v-x\""), 1);
 }
 END_TEST
 
@@ -291,6 +319,7 @@ int main(void) {
   tcase_add_checked_fixture(tcase, set_up, rings_fixture_end);
   tcase_add_test(tcase, hit_promotes_counts_and_traces);
   tcase_add_test(tcase, hit_with_probe_traced);
+  tcase_add_test(tcase, each_line_has_its_context);
   tcase_add_test(tcase, hit_on_own_entry_not_shared);
   tcase_add_test(tcase, batch_promotes_in_order);
   tcase_add_test(tcase, hit_on_removed_entry_counted);
