@@ -19,6 +19,11 @@ $(BENCH): $(call obj,$(BENCH_SRC)) $(LIBA)
 	@echo '  LD   $@'
 	@$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -llmdb -lxxhash
 
+# What tests/unit/bench tests: names, arithmetic, and nothing that starts a server.
+BENCH_TESTED := bench_judge bench_metrics bench_order bench_results bench_rows bench_spread key_text measure noise \
+  requirements samples scene workload
+$(filter $(TB)/unit/bench/%,$(UNIT_TESTS)): $(BENCH_TESTED:%=$(TB)/obj/bench/%.o)
+
 # memcached and redis-server are unpacked from their packages and not installed.
 $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 	@echo '  GET  memcached and redis-server'

@@ -2,7 +2,8 @@
 
 #include <time.h>
 
-/* The clock of some virtual machines advances in steps of 10 ns, and its nanoseconds are rounded. */
+/* The clock of some virtual machines advances in steps of 10 ns, and its nanoseconds are rounded.
+ */
 enum { MIN_SAMPLES = 3, CLOCK_STEP_NS = 12 };
 
 uint64_t measure_now_ns(void) {

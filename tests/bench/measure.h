@@ -6,8 +6,8 @@
  * An operation of microseconds is timed on its own. For one of some hundred nanoseconds, a read of
  * the clock is a good part. So the first half of its burst is timed in blocks of MEASURE_BLOCK
  * operations, whose number gives per_s and, divided by the CPU time of the thread, per_cpu_s. The
- * percentiles are of single operations of the second half, less the time of a read of the clock. The
- * median is finer than a step of the clock: see samples_median_us. */
+ * percentiles are of single operations of the second half, less the time of a read of the clock.
+ * The median is finer than a step of the clock: see samples_median_us. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 

@@ -23,8 +23,8 @@ double samples_percentile_us(const struct samples *sorted, double share);
 
 /* Returns the mean of the sorted samples (at least one) that are within `step_ns` of their median,
  * in microseconds. A clock that advances in steps has only their multiples as its durations. A
- * duration between two of them is measured as either, and as the longer the more often the closer it
- * is. So the mean of both is finer than a step, and samples far away do not matter. */
+ * duration between two of them is measured as either, and as the longer the more often the closer
+ * it is. So the mean of both is finer than a step, and samples far away do not matter. */
 double samples_median_us(const struct samples *sorted, uint64_t step_ns);
 
 #endif
