@@ -5,6 +5,7 @@
 
 #include "daemon/base/check.h"
 #include "daemon/net/conn.h"
+#include "daemon/os/clocksource.h"
 #include "daemon/os/epoll_watch.h"
 #include "daemon/requests/reclaim.h"
 #include "proto/errors.h"
@@ -218,10 +219,13 @@ static void end_if_empty(struct conns *conns) {
 static void on_rings(void *arg) {
   struct conns *conns = arg;
   struct rings *rings = &conns->dispatch->rings;
+  uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = rings->attention ? conns->all : NULL; conn != NULL; conn = conn->next)
     if (conn->session.waits_for_trace || dispatch_session_error(&conn->session) != NULL)
       conns_enqueue(conns, conn);
-  set_rings_period(conns, rings_sweep(rings, uv_hrtime()));
+  if (rings_calibration_due(rings, now_ns))
+    rings_calibrate(rings, clocksource_is_tsc());
+  set_rings_period(conns, rings_sweep(rings, now_ns));
 }
 
 void conns_schedule_rings(struct conns *conns) {

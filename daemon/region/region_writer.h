@@ -75,6 +75,11 @@ void region_writer_abandon(struct region *region);
  * exceed `budget_bytes`. Memory that the arena has stays. */
 bool region_writer_commit(struct region *region, uint64_t bytes);
 
+/* Returns the header, of which the caller may change only what clients expect to change. */
+static inline struct fc_region_header *region_writer_header(const struct region *region) {
+  return (struct fc_region_header *)(void *)region->base;
+}
+
 /* The daemon alone writes the region, so its own loads need no order. */
 static inline uint64_t region_writer_load(const _Atomic uint64_t *word) {
   return atomic_load_explicit(word, memory_order_relaxed);

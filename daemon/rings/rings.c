@@ -214,6 +214,15 @@ unsigned rings_sweep(struct rings *rings, uint64_t now_ns) {
   return rings_period_ms(rings);
 }
 
+bool rings_calibration_due(const struct rings *rings, uint64_t now_ns) {
+  return rings->n > 0 && tsc_calibration_due(&rings->calibration, now_ns);
+}
+
+void rings_calibrate(struct rings *rings, bool usable) {
+  const struct region *region = rings->config.store->heap.region;
+  tsc_calibration_publish(&rings->calibration, region_writer_header(region), usable);
+}
+
 /* ---- the pool ---- */
 
 size_t rings_charge(uint32_t n_slots) {

@@ -28,6 +28,7 @@
 
 #include "daemon/rings/client_ring.h"
 #include "daemon/rings/ring_merge.h"
+#include "daemon/rings/tsc_calibration.h"
 #include "daemon/store/totals.h"
 
 #define RINGS_TOGETHER 64u
@@ -52,6 +53,7 @@ struct rings {
   /* since the last sweep */
   bool seen_any, seen_many; /* some ring had news; more than an eighth of its slots */
   bool attention;           /* a ring turned out malformed, or a client waits for the trace */
+  struct tsc_calibration calibration; /* of the clock by which clients stamp their hits */
   /* for rings_idle.c */
   uint64_t looked_ns; /* the last look for idle rings */
   bool refused;       /* a client got no ring, or no larger one, since then */
@@ -129,6 +131,12 @@ void rings_flush_usage(struct rings *rings);
 unsigned rings_sweep(struct rings *rings, uint64_t now_ns);
 /* Returns the same without a sweep. A request may have found news that makes the time shorter. */
 unsigned rings_period_ms(const struct rings *rings);
+
+/* Returns whether rings_calibrate should be called now: for the timer, while there are rings. */
+bool rings_calibration_due(const struct rings *rings, uint64_t now_ns);
+
+/* Publishes the calibration of the clients' clock in the region (tsc_calibration_publish). */
+void rings_calibrate(struct rings *rings, bool usable);
 
 /* Returns whether the client can record hits for a while: a quarter of its slots is free, as last
  * looked at. */

@@ -52,7 +52,13 @@ struct fc_region_header {
   uint64_t arena_offset, arena_size;
   uint64_t segment_bytes; /* of each segment except the last, which has the rest of the arena */
   uint32_t n_segments;
-  uint8_t reserved_1[52];
+
+  /* The latest calibration of the processor's time stamp counter: see tsc_clock.h. All zero: none.
+   * The daemon writes it again while it has clients, so these words are atomic. */
+  _Atomic uint32_t clock_sequence; /* a seqlock over the others: odd while the daemon writes them */
+  _Atomic uint64_t clock_ticks, clock_ns; /* counter and CLOCK_MONOTONIC at one moment */
+  _Atomic uint64_t clock_factor; /* nanoseconds of 2^32 ticks. 0: no calibration is valid */
+  uint8_t reserved_1[24];
 
   /* 0, then one of FC_REGION_ENDED and FC_REGION_REPLACED: the region serves no more hits. */
   _Alignas(64) _Atomic uint32_t retired;
@@ -64,6 +70,8 @@ struct fc_region_header {
 };
 static_assert(offsetof(struct fc_region_header, segment_bytes) == 64, "layout 2");
 static_assert(offsetof(struct fc_region_header, n_segments) == 72, "layout 2");
+static_assert(offsetof(struct fc_region_header, clock_sequence) == 76, "layout 2");
+static_assert(offsetof(struct fc_region_header, clock_ticks) == 80, "layout 2");
 static_assert(offsetof(struct fc_region_header, retired) == 128, "layout 2");
 static_assert(offsetof(struct fc_region_header, owner) == 192, "layout 2");
 static_assert(sizeof(struct fc_region_header) == 256, "layout 2");

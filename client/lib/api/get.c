@@ -134,7 +134,7 @@ static void count_hit(struct fcache *cache, unsigned flags, uint64_t wall_ns) {
   handle_add_wall_time(cache, wall_ns);
 }
 
-/* Looks up over the socket, and counts. The lookup began at `start_ns`. */
+/* Looks up over the socket, and counts. The lookup began at `start_ns` (clock_now_ns). */
 static int get_over_socket(struct fcache *cache, struct lookup_request *lookup, uint64_t start_ns) {
   int rc = get_from_daemon(cache, lookup);
   cache->counters.lease_wait_ns += lookup->waited_ns;
@@ -148,7 +148,8 @@ static int get_over_socket(struct fcache *cache, struct lookup_request *lookup, 
 
 int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags, uint32_t wait_ms,
                   struct fcache_value *value, struct fc_epoch *epoch) {
-  uint64_t start_ns = clock_now_ns(), now_ns = start_ns;
+  struct shm *shm = &cache->connection.shm;
+  uint64_t start_ns = shm_begin_ns(shm), now_ns = start_ns;
   *epoch = (struct fc_epoch){0};
   int rc = handle_hit(cache, key, flags, value, &now_ns);
   if (rc == FCACHE_OK)
@@ -160,7 +161,7 @@ int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags
                                           .probe = handle_probe(cache)},
                                   .value = value,
                                   .left_ns = (uint64_t)wait_ms * CLOCK_MS_NS};
-  rc = get_over_socket(cache, &lookup, start_ns);
+  rc = get_over_socket(cache, &lookup, clock_now_ns() - shm_since_ns(shm, start_ns));
   *epoch = lookup.epoch;
   return rc;
 }

@@ -207,7 +207,8 @@ enum lookup_state handle_miss_state(struct fcache *cache, enum fc_lease_state le
 int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
                        struct fcache_value *values, enum lookup_state *states,
                        struct fc_epoch *epoch) {
-  uint64_t start_ns = clock_now_ns(), now_ns = start_ns;
+  struct shm *shm = &cache->connection.shm;
+  uint64_t start_ns = shm_begin_ns(shm), now_ns = start_ns;
   uint32_t before = count(states, get->n, LOOKUP_DONE);
   *epoch = (struct fc_epoch){0};
   int rc = get_from_region(cache, get, &now_ns, values, states);
@@ -219,7 +220,8 @@ int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
   uint32_t hits = count(states, get->n, LOOKUP_DONE) - before;
   if ((get->flags & FCACHE_UNRECORDED) == 0 && hits > 0) {
     cache->counters.cache_hits += hits;
-    handle_add_wall_time(cache, (hits > region_hits ? clock_now_ns() : now_ns) - start_ns);
+    handle_add_wall_time(cache,
+                         hits > region_hits ? shm_since_ns(shm, start_ns) : now_ns - start_ns);
   }
   return handle_outcome(cache, rc, FCACHE_OK);
 }

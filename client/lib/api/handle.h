@@ -78,7 +78,7 @@ int handle_outcome(struct fcache *cache, int rc, int degraded);
 /* ---- lookups ---- */
 
 /* Looks up one key in the region. FCACHE_OK with the value, and the hit recorded; FCACHE_MISS: ask
- * the daemon; or FC_ENOMEM. *now_ns is the begin of the lookup (clock_now_ns), and becomes the time
+ * the daemon; or FC_ENOMEM. *now_ns is the begin of the lookup (shm_begin_ns), and becomes the time
  * of the hit. Updates all counters but cache_hits and the wall time. With FCACHE_LOCAL, returns
  * FCACHE_MISS for a hit that needs a message to be recorded. */
 int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,

@@ -30,7 +30,7 @@ struct constants {
   uint64_t magic;
   uint32_t layout, max_value;
   uint64_t size, boot_id, buckets_offset, n_buckets, arena_offset, arena_size, segment_bytes;
-  uint32_t n_segments, reserved;
+  uint32_t n_segments, clock_sequence; /* the latter is not used from here */
 };
 static_assert(offsetof(struct constants, size) == offsetof(struct fc_region_header, size),
               "the same fields");

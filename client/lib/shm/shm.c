@@ -59,6 +59,7 @@ static bool map_region(struct shm *shm, const struct received_fds *received) {
     return shm->region.n_segments == n - 1;
   for (unsigned i = 0; i < n; i++)
     fds[i] = received->fds[i].fd;
+  shm->clock.tsc = (struct fc_tsc_clock){0}; /* of another header */
   return region_reader_map_fds(&shm->region, fds, n, shm->boot_id);
 }
 

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 
 #include "client/lib/shm/fd_passing.h"
+#include "client/lib/shm/hit_clock.h"
 #include "client/lib/shm/labels.h"
 #include "client/lib/shm/region_reader.h"
 #include "client/lib/shm/ring_writer.h"
@@ -41,6 +42,7 @@
 struct shm {
   struct region_reader region;
   struct ring_writer ring;
+  struct hit_clock clock;
   bool ring_read;       /* the daemon reads the ring */
   bool ring_in_transit; /* a ring was requested: the daemon may not read this one any more */
   struct fd_identity lingering; /* socket of the connection that missed its deadline, if any */
@@ -112,6 +114,21 @@ bool shm_connection_check_due(struct shm *shm);
 
 /* Returns whether a connection lingers and the daemon has not closed it. */
 bool shm_is_lingering(const struct shm *shm);
+
+/* Return the time of the begin and of the end of a lookup, by the hits' clock. */
+static inline uint64_t shm_begin_ns(struct shm *shm) {
+  return hit_clock_begin(&shm->clock, shm->region.header);
+}
+static inline uint64_t shm_end_ns(struct shm *shm) {
+  return hit_clock_end(&shm->clock, shm->region.header);
+}
+
+/* Returns the time since `begin_ns`, which is 0 if the process has forked and its clock began anew
+ * a moment behind. */
+static inline uint64_t shm_since_ns(struct shm *shm, uint64_t begin_ns) {
+  uint64_t end_ns = shm_end_ns(shm);
+  return end_ns > begin_ns ? end_ns - begin_ns : 0;
+}
 
 /* Looks up a key with valid names. Fills `value` on a hit, and *record without its times and
  * flags. REGION_READER_MISS without a region. */

@@ -30,7 +30,7 @@ struct field {
 struct layout {
   const char *name;
   size_t size;
-  struct field fields[16]; /* in order; a NULL name ends them */
+  struct field fields[24]; /* in order; a NULL name ends them */
 };
 
 static const struct layout layouts[] = {
@@ -41,7 +41,9 @@ static const struct layout layouts[] = {
       FIELD(fc_region_header, boot_id), FIELD(fc_region_header, buckets_offset),
       FIELD(fc_region_header, n_buckets), FIELD(fc_region_header, arena_offset),
       FIELD(fc_region_header, arena_size), FIELD(fc_region_header, segment_bytes),
-      FIELD(fc_region_header, n_segments), FIELD(fc_region_header, reserved_1),
+      FIELD(fc_region_header, n_segments), FIELD(fc_region_header, clock_sequence),
+      FIELD(fc_region_header, clock_ticks), FIELD(fc_region_header, clock_ns),
+      FIELD(fc_region_header, clock_factor), FIELD(fc_region_header, reserved_1),
       FIELD(fc_region_header, retired), FIELD(fc_region_header, owner),
       FIELD(fc_region_header, mutex_rest)}},
     {"fc_region_bucket",
