@@ -13,8 +13,8 @@ enum { LARGE_BYTES = 100000 };
 #define IN_MEMORY .loads = LOADS_MEMORY, .phases = PHASE_BOTH, .fast = true
 #define MANY_KEYS(n) .loads = LOADS_##n, .phases = PHASE_PINNED, .fast = true
 #define OPERATION(id, what) .peer = PEER_##id, .operation = OPERATION_##what
-#define SCENE(id)                                                                                  \
-  .kind = KIND_SCENE, .scene = SCENE_##id, .loads = LOADS_SCENE, .phases = PHASE_UNPINNED,         \
+#define SCENE(id, where)                                                                           \
+  .kind = KIND_SCENE, .scene = SCENE_##id, .loads = LOADS_SCENE, .phases = PHASE_##where,          \
   .fast = true
 #define FOOTPRINT(id) .kind = KIND_FOOTPRINT, .peer = PEER_##id
 #define HERD(id) .kind = KIND_HERD, .peer = PEER_##id
@@ -52,13 +52,13 @@ const struct bench_row bench_rows[] = {
      .ours = "hit_region_200k"},
     {.label = "hit_region_1m", OPERATION(REGION_1M, GET), MANY_KEYS(1M), .ours = "hit_region_1m"},
     {.label = "lmdb_get_1m", OPERATION(LMDB_1M, GET), MANY_KEYS(1M), .ours = "hit_region_1m"},
-    {.label = "hit_region_2proc", SCENE(TWO_READERS)},
-    {.label = "hit_region_churn", SCENE(CHURN)},
-    {.label = "hit_region_traced", SCENE(TRACED)},
-    {.label = "hit_region_watched", SCENE(WATCHED_HITS)},
-    {.label = "put_watched", SCENE(WATCHED_PUTS)},
-    {.label = "hit_region_tier", SCENE(TIER)},
-    {.label = "hit_region_tier_hung", SCENE(TIER_HUNG)},
+    {.label = "hit_region_2proc", SCENE(TWO_READERS, UNPINNED)},
+    {.label = "hit_region_churn", SCENE(CHURN, UNPINNED)},
+    {.label = "hit_region_traced", SCENE(TRACED, UNPINNED)},
+    {.label = "hit_region_watched", SCENE(WATCHED_HITS, PINNED)},
+    {.label = "put_watched", SCENE(WATCHED_PUTS, PINNED)},
+    {.label = "hit_region_tier", SCENE(TIER, PINNED)},
+    {.label = "hit_region_tier_hung", SCENE(TIER_HUNG, PINNED)},
     {.label = "bytes_per_entry/fcached", FOOTPRINT(REGION)},
     {.label = "bytes_per_entry/memcached", FOOTPRINT(MEMCACHED)},
     {.label = "bytes_per_entry/redis", FOOTPRINT(REDIS)},

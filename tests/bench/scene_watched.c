@@ -38,7 +38,11 @@ static int put_next(void *arg, uint64_t i) {
   return worker_put(worker, worker->load, index);
 }
 
-/* A put is work of the worker and of the daemon. */
+/* Adds the daemon's CPU time for one operation to that of the worker. */
+static void add_daemon(struct measure *out, double daemon_s) {
+  out->of[METRIC_PER_CPU_S] = 1 / (1 / out->of[METRIC_PER_CPU_S] + daemon_s);
+}
+
 static int measure_puts(struct side *side, const struct bench_turn *turn, struct measure *out) {
   struct putting putting = {.worker = &side->worker};
   pid_t daemon = side->daemon.child.pid;
@@ -48,16 +52,20 @@ static int measure_puts(struct side *side, const struct bench_turn *turn, struct
       measure_burst(turn->samples, put_next, &putting, &turn->burst, out) != 0 ||
       daemon_cpu_ns(daemon, &after_ns) != 0)
     return -1;
-  double daemon_s = (double)(after_ns - before_ns) / 1e9 / (double)putting.puts;
-  out->of[METRIC_PER_CPU_S] = 1 / (1 / out->of[METRIC_PER_CPU_S] + daemon_s);
+  add_daemon(out, (double)(after_ns - before_ns) / 1e9 / (double)putting.puts);
+  return 0;
+}
+
+static int measure_hits(struct side *side, const struct bench_turn *turn, struct measure *out) {
+  if (worker_burst(&side->worker, side->daemon.child.pid, turn->samples, &turn->burst, out) != 0)
+    return -1;
+  add_daemon(out, out->of[METRIC_DAEMON_US] / 1e6);
   return 0;
 }
 
 static int measure(struct watched *state, struct side *side, const struct bench_turn *turn,
                    struct measure *out) {
-  if (state->puts)
-    return measure_puts(side, turn, out);
-  return worker_burst(&side->worker, side->daemon.child.pid, turn->samples, &turn->burst, out);
+  return state->puts ? measure_puts(side, turn, out) : measure_hits(side, turn, out);
 }
 
 static int measure_plain(void *arg, const struct bench_turn *turn, struct measure *out) {
