@@ -150,17 +150,17 @@ static int add_case(struct phase *phase, const struct bench_env *env,
   return row->fast ? touch_all(item->peer, load) : 0;
 }
 
-/* Adds the selected rows of this phase with one load. */
+/* Adds the selected rows of a kind in this phase with one load. */
 static int add_cases(struct phase *phase, const struct bench_env *env,
-                     const struct bench_options *options, size_t load_index) {
+                     const struct bench_options *options, enum bench_kind kind, size_t load_index) {
   unsigned this_phase = env->cpu < 0 ? PHASE_UNPINNED : PHASE_PINNED;
   bool ready[PEERS] = {false};
   for (size_t i = 0; i < bench_n_rows; i++) {
     const struct bench_row *row = &bench_rows[i];
     char name[BENCH_NAME_BYTES];
     bench_row_name(row, bench_loads[load_index].size, env->cpu < 0, name);
-    if ((row->phases & this_phase) == 0 || (row->loads >> load_index & 1) == 0 ||
-        !bench_row_wanted(name, options->patterns))
+    if (row->kind != kind || (row->phases & this_phase) == 0 ||
+        (row->loads >> load_index & 1) == 0 || !bench_row_wanted(name, options->patterns))
       continue;
     struct workload *load = get_load(phase, options, load_index);
     if (load == NULL || add_case(phase, env, options, row, load, ready) != 0)
@@ -202,8 +202,10 @@ static int run_round(struct phase *phase, const struct bench_options *options, u
 static int run_phase(struct phase *phase, const struct bench_env *env,
                      const struct bench_options *options) {
   const char *where = env->cpu < 0 ? "unpinned" : "on one CPU";
-  for (size_t i = 0; i < bench_n_loads; i++) {
-    if (add_cases(phase, env, options, i) != 0)
+  /* The scenes come last, because they are compared with no other row. */
+  static const enum bench_kind kinds[] = {KIND_OPERATION, KIND_SCENE};
+  for (size_t i = 0; i < 2 * bench_n_loads; i++) {
+    if (add_cases(phase, env, options, kinds[i / bench_n_loads], i % bench_n_loads) != 0)
       return -1;
   }
   for (uint32_t round = 0; round < options->rounds && phase->n_cases > 0; round++) {
