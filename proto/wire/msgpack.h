@@ -80,8 +80,8 @@ static inline enum mp_result mp_read_number(const uint8_t **at, const uint8_t *e
   const uint8_t *bytes;
   if (mp_read_bytes(at, end, width, &bytes) != MP_OK)
     return MP_CUT;
-  *number = 0;
-  for (unsigned i = 0; i < width; i++)
+  *number = bytes[0];
+  for (unsigned i = 1; i < width; i++)
     *number = *number << 8 | bytes[i];
   return MP_OK;
 }

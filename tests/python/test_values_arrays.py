@@ -25,7 +25,7 @@ RECORDS = [
 def came_back(array: Any) -> Any:
     back = decode(encode(array))
     assert same(back, array)
-    assert back.flags.writeable and back.flags.owndata
+    assert back.flags.writeable and (back.flags.aligned or not back.itemsize)
     return back
 
 
@@ -136,7 +136,7 @@ def test_array_of_records_with_objects_round_trips() -> None:
     array["o"] = [[1, "x"], [(2,), None]]
     array["i"] = 7
     back = decode(encode(array))
-    assert same(back, array) and back.flags.owndata
+    assert same(back, array) and back.flags.writeable
     assert same(decode(encode(np.asfortranarray(array))), np.asfortranarray(array))
     assert same(decode(encode(array[0, 0])), array[0, 0])
 
@@ -177,7 +177,7 @@ def test_array_of_stringdtype_round_trips() -> None:
         for layout in (array, np.asfortranarray(array), array[::-1], array[:0]):
             back = decode(encode(layout))
             assert back.dtype == layout.dtype and back.tolist() == layout.tolist()
-            assert back.flags.writeable and back.flags.owndata
+            assert back.flags.writeable and (back.flags.aligned or not back.itemsize)
     missing = np.array(["a", np.nan], string(na_object=np.nan))
     back = decode(encode(missing))
     assert back[0] == "a" and np.isnan(back[1]) and np.isnan(back.dtype.na_object)

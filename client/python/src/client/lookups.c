@@ -43,7 +43,7 @@ static PyObject *get(struct client *client, const struct fcache_key *key, unsign
   struct handle *handle = handle_begin(client);
   if (handle == NULL)
     return NULL;
-  int rc = fcache_get(handle->cache, key, flags | FCACHE_LOCAL, &handle->scratch);
+  int rc = fcache_get(handle->cache, key, flags | FCACHE_LOCAL, handle_scratch(handle));
   if (rc == FCACHE_MISS && !local) {
     handle_release(handle);
     rc = fcache_get_wait(handle->cache, key, flags, wait_ms, &handle->scratch);

@@ -118,7 +118,7 @@ static int use_hit(void *arg, size_t i, struct fcache_value *value) {
     call->n_recompute++;
     return 0;
   }
-  many->results[i] = value_decode(value->data, value->size);
+  many->results[i] = value_decode(value);
   if (many->results[i] != NULL)
     return 0;
   call->recompute[i] = RECOMPUTE_REPLACE;

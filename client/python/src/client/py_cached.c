@@ -97,7 +97,7 @@ static PyObject *use_hit(struct call *call, struct fcache_value *stored) {
     handle_return_scratch(call->handle, stored);
     return result;
   }
-  result = value_decode(stored->data, stored->size);
+  result = value_decode(stored);
   handle_return_scratch(call->handle, stored);
   if (result == NULL && hits_undecodable(call->client, call->op) == 0)
     result = replace(call);
@@ -131,7 +131,7 @@ static PyObject *cached(struct call *call) {
   PyObject *result;
   if (handle == NULL)
     return NULL;
-  if (fcache_get(handle->cache, &call->key, FCACHE_LOCAL, &handle->scratch) == FCACHE_OK) {
+  if (fcache_get(handle->cache, &call->key, FCACHE_LOCAL, handle_scratch(handle)) == FCACHE_OK) {
     struct fcache_value stored = handle_borrow_scratch(handle);
     result = use_hit(call, &stored);
   } else { /* also for an error, which fcache_cached returns again */

@@ -5,6 +5,7 @@
 
 #include "glue/py_errors.h"
 #include "py_keys.h"
+#include "values/block.h"
 
 #define KEPT_SCRATCH_BYTES (1u << 20) /* a larger buffer is freed after use */
 
@@ -229,6 +230,12 @@ void handle_acquire(struct handle *handle) {
 
 PyObject *handle_raise(struct handle *handle, int code) {
   return errors_raise(code, fcache_last_error(handle->cache));
+}
+
+struct fcache_value *handle_scratch(struct handle *handle) {
+  if (handle->scratch.data == NULL)
+    block_recycle(&handle->scratch);
+  return &handle->scratch;
 }
 
 struct fcache_value handle_borrow_scratch(struct handle *handle) {

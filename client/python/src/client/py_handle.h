@@ -59,6 +59,10 @@ void handle_acquire(struct handle *handle);
 /* Raises the error `code` with the handle's last error text. Returns NULL. */
 PyObject *handle_raise(struct handle *handle, int code);
 
+/* Returns the handle's buffer for the value of a lookup. It is empty after a value took it over,
+ * and then reuses a freed one. */
+struct fcache_value *handle_scratch(struct handle *handle);
+
 /* Moves the buffer for values out of the handle, so that Python code that uses the handle cannot
  * overwrite it; and moves it back. */
 struct fcache_value handle_borrow_scratch(struct handle *handle);

@@ -11,7 +11,7 @@
 /* Borrows the scratch buffer, because decoding may run Python code that uses the handle. */
 PyObject *hits_decode(struct handle *handle) {
   struct fcache_value scratch = handle_borrow_scratch(handle);
-  PyObject *value = value_decode(scratch.data, scratch.size);
+  PyObject *value = value_decode(&scratch);
   handle_return_scratch(handle, &scratch);
   return value;
 }

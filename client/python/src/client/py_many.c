@@ -53,7 +53,7 @@ int many_get_local(struct many_call *many, unsigned flags, many_hit_fn *hit, voi
   struct fcache_key key = many->key;
   for (size_t i = 0; i < many->prompts.n; i++) {
     key.prompt = many->prompts.hashes[i];
-    int rc = fcache_get(handle->cache, &key, flags | FCACHE_LOCAL, &handle->scratch);
+    int rc = fcache_get(handle->cache, &key, flags | FCACHE_LOCAL, handle_scratch(handle));
     if (rc < 0) {
       (void)handle_raise(handle, rc);
       return -1;
@@ -87,7 +87,7 @@ PyObject *many_list(struct many_call *many) {
 /* many_hit_fn. A value that cannot be decoded is a miss. */
 static int decode_hit(void *arg, size_t i, struct fcache_value *value) {
   struct many_call *many = arg;
-  many->results[i] = value_decode(value->data, value->size);
+  many->results[i] = value_decode(value);
   return many->results[i] != NULL ? 0 : hits_undecodable(many->client, many->op);
 }
 

@@ -20,7 +20,7 @@ bool array_encode(struct encoder *encoder, PyObject *array);
 bool scalar_encode(struct encoder *encoder, PyObject *scalar);
 
 /* Decode the content of an ext. Return a new reference, or NULL with an exception. The array is
- * writable and owns its data. */
+ * writable and aligned. It owns its data, or is a view of the value's block (block.h). */
 PyObject *array_decode(struct reader *reader);
 PyObject *scalar_decode(struct reader *reader);
 

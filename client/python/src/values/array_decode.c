@@ -1,4 +1,6 @@
 #include "array.h"
+#include "array_head.h"
+#include "array_make.h"
 #include "glue/chain.h"
 #include "npy.h"
 #include "value_decode.h"
@@ -55,10 +57,9 @@ static PyArray_Descr *read_dtype(struct reader *reader) {
 }
 
 struct shape {
-  int n;
+  struct array_shape of;
+  uint64_t count; /* product of the dimensions */
   npy_intp dims[NPY_MAXDIMS];
-  uint64_t count; /* product of dims */
-  bool fortran;
 };
 
 static bool read_dim(struct reader *reader, npy_intp *dim) {
@@ -87,9 +88,10 @@ static bool read_shape(struct reader *reader, struct shape *shape) {
     return false;
   if (n > NPY_MAXDIMS)
     return reader_fail(reader, "an array has more dimensions than numpy allows");
-  shape->n = (int)n;
+  shape->of.n = (int)n;
+  shape->of.dims = shape->dims;
   shape->count = 1;
-  for (int i = 0; i < shape->n; i++) {
+  for (int i = 0; i < shape->of.n; i++) {
     if (!read_dim(reader, &shape->dims[i]))
       return false;
     if (shape->count && (uint64_t)shape->dims[i] > NPY_MAX_INTP / shape->count)
@@ -98,20 +100,9 @@ static bool read_shape(struct reader *reader, struct shape *shape) {
   }
   if (!reader_byte(reader, &fortran))
     return false;
-  shape->fortran = fortran == MP_TRUE;
+  shape->of.fortran = fortran == MP_TRUE;
   return fortran == MP_TRUE || fortran == MP_FALSE ||
          reader_fail(reader, "an array's order is not a bool");
-}
-
-/* Returns a new array that owns its data, or NULL with an exception. Takes the reference `descr` in
- * both cases. */
-static PyArrayObject *new_array(PyArray_Descr *descr, struct shape *shape) {
-  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descr, shape->n, shape->dims, NULL, NULL,
-                                         shape->fortran ? NPY_ARRAY_F_CONTIGUOUS : 0, NULL);
-
-  if (!array)
-    chain_raise(errors_decode, "not a stored value: an array that numpy cannot make");
-  return (PyArrayObject *)array;
 }
 
 static npy_intp itemsize_of(PyArray_Descr *descr) {
@@ -130,29 +121,24 @@ static bool is_subarray(const PyArray_Descr *descr) {
 #endif
 }
 
+/* Reads the data of an array with elements of `itemsize` bytes. */
+static bool read_data(struct reader *reader, uint64_t itemsize, const struct shape *shape,
+                      const uint8_t **bytes, uint64_t *size) {
+  if (!reader_bin(reader, bytes, size))
+    return false;
+  if ((itemsize && shape->count > *size / itemsize) || shape->count * itemsize != *size)
+    return reader_fail(reader, "an array's data are not as large as its shape says");
+  return true;
+}
+
 static PyArrayObject *decode_raw(struct reader *reader, PyArray_Descr *descr, struct shape *shape) {
-  uint64_t itemsize = (uint64_t)itemsize_of(descr);
-  PyArrayObject *array;
   const uint8_t *bytes;
   uint64_t size;
 
-  if (!reader_bin(reader, &bytes, &size)) {
-    Py_DECREF((PyObject *)descr);
-    return NULL;
-  }
-  if ((itemsize && shape->count > size / itemsize) || shape->count * itemsize != size) {
-    (void)reader_fail(reader, "an array's data are not as large as its shape says");
-    Py_DECREF((PyObject *)descr);
-    return NULL;
-  }
-  array = new_array(descr, shape);
-  if (array && (uint64_t)PyArray_NBYTES(array) != size) { /* numpy changes '<U0' to '<U1' */
-    (void)reader_fail(reader, "an array that numpy cannot make");
-    Py_CLEAR(array);
-  }
-  if (array && size)
-    memcpy(PyArray_DATA(array), bytes, size);
-  return array;
+  if (read_data(reader, (uint64_t)itemsize_of(descr), shape, &bytes, &size))
+    return array_make_from(reader, descr, &shape->of, bytes, size);
+  Py_DECREF((PyObject *)descr);
+  return NULL;
 }
 
 static bool decode_elements(struct reader *reader, PyObject **elements, uint64_t n) {
@@ -179,7 +165,7 @@ static PyArrayObject *decode_object_array(struct reader *reader, PyArray_Descr *
     Py_DECREF((PyObject *)descr);
     return NULL;
   }
-  array = new_array(descr, shape);
+  array = array_make(descr, &shape->of);
   if (array && !decode_elements(reader, PyArray_DATA(array), n))
     Py_CLEAR(array);
   reader_leave(reader);
@@ -189,12 +175,12 @@ static PyArrayObject *decode_object_array(struct reader *reader, PyArray_Descr *
 static PyArrayObject *decode_parts(struct reader *reader, PyArray_Descr *descr,
                                    struct shape *shape) {
   PyObject *parts = decode_value(reader);
-  PyObject *dims = parts ? PyArray_IntTupleFromIntp(shape->n, shape->dims) : NULL;
+  PyObject *dims = parts ? PyArray_IntTupleFromIntp(shape->of.n, shape->dims) : NULL;
   PyObject *array = NULL;
 
   if (dims)
     array = chain_call("_assemble", "(OOOO)", (PyObject *)descr, dims,
-                       shape->fortran ? Py_True : Py_False, parts);
+                       shape->of.fortran ? Py_True : Py_False, parts);
   if (!array)
     chain_raise(errors_decode, "not a stored value: an array's parts do not fit together");
   Py_XDECREF(parts);
@@ -218,25 +204,62 @@ static PyArrayObject *decode_data(struct reader *reader, PyArray_Descr *descr,
   return decode_parts(reader, descr, shape);
 }
 
-PyObject *array_decode(struct reader *reader) {
-  PyArray_Descr *descr;
+static PyObject *decode_known(struct reader *reader, const struct array_head *head) {
+  struct array_shape shape = {
+      .n = head->n, .fortran = head->fortran, .dims = (npy_intp *)(uintptr_t)head->dims};
+  const uint8_t *data = reader->at + head->size;
+
+  reader->at = data + head->data_size;
+  Py_INCREF((PyObject *)head->plain->descr);
+  return (PyObject *)array_make_from(reader, head->plain->descr, &shape, data, head->data_size);
+}
+
+/* Decodes an array whose content begins at `content`, behind its dtype. */
+static PyObject *decode_plain(struct reader *reader, const uint8_t *content,
+                              const struct plain *plain) {
   struct shape shape;
+  const uint8_t *bytes;
+  uint64_t size;
+
+  if (!read_shape(reader, &shape) || !read_data(reader, plain->itemsize, &shape, &bytes, &size))
+    return NULL;
+  if (reader->at == reader->end)
+    array_head_keep(content, bytes, size, plain, &shape.of);
+  Py_INCREF((PyObject *)plain->descr);
+  return (PyObject *)array_make_from(reader, plain->descr, &shape.of, bytes, size);
+}
+
+static PyObject *decode_described(struct reader *reader) {
+  PyArray_Descr *descr = described_dtype(reader);
+  struct shape shape;
+
+  if (!descr)
+    return NULL;
+  if (read_shape(reader, &shape))
+    return (PyObject *)decode_data(reader, descr, &shape);
+  Py_DECREF((PyObject *)descr);
+  return NULL;
+}
+
+PyObject *array_decode(struct reader *reader) {
+  const uint8_t *content = reader->at;
+  const struct array_head *head;
+  const struct plain *plain;
   uint64_t n;
 
-  if (!numpy_for_decoding() || !reader_array(reader, &n))
+  if (!numpy_for_decoding())
+    return NULL;
+  head = array_head_find(reader);
+  if (head)
+    return decode_known(reader, head);
+  if (!reader_array(reader, &n))
     return NULL;
   if (n != 4) {
     (void)reader_fail(reader, "an array is not of four elements");
     return NULL;
   }
-  descr = read_dtype(reader);
-  if (!descr)
-    return NULL;
-  if (!read_shape(reader, &shape)) {
-    Py_DECREF((PyObject *)descr);
-    return NULL;
-  }
-  return (PyObject *)decode_data(reader, descr, &shape);
+  plain = plain_dtype(reader);
+  return plain ? decode_plain(reader, content, plain) : decode_described(reader);
 }
 
 static PyObject *decode_plain_scalar(struct reader *reader, const struct plain *plain) {
@@ -273,7 +296,7 @@ static PyObject *decode_text_scalar(struct reader *reader, PyTypeObject *type,
 
 /* Decodes an array without dimensions, as write_other_scalar wrote it. */
 static PyObject *decode_other_scalar(struct reader *reader) {
-  struct shape shape = {.count = 1};
+  struct shape shape;
   PyArray_Descr *descr = read_dtype(reader);
   PyArrayObject *array;
   PyObject *index;
@@ -286,6 +309,8 @@ static PyObject *decode_other_scalar(struct reader *reader) {
     Py_DECREF((PyObject *)descr);
     return NULL;
   }
+  shape.of = (struct array_shape){.dims = shape.dims};
+  shape.count = 1;
   array = decode_data(reader, descr, &shape);
   if (!array)
     return NULL;

@@ -15,6 +15,8 @@
 #include "proto/wire/msgpack.h"
 #include "value_format.h"
 
+struct block_room;
+
 struct reader {
   const uint8_t *at;
   const uint8_t *end; /* of the innermost ext, or of the bytes */
@@ -22,7 +24,27 @@ struct reader {
   const uint8_t *limit; /* the end of all bytes */
   uint64_t pending;     /* elements that the open containers announced and that did not begin yet */
   unsigned depth;       /* containers around the next value */
+  struct block_room *room; /* for arrays; its buffer, if it owns one, has the bytes */
 };
+
+/* Compares two texts of the same size. Most are names of a few bytes, for which a call of memcmp
+ * takes longer. */
+static inline bool same_text(const void *a, const void *b, size_t size) {
+  const uint8_t *left = a, *right = b;
+  uint64_t x, y;
+
+  for (; size >= sizeof x; size -= sizeof x, left += sizeof x, right += sizeof x) {
+    memcpy(&x, left, sizeof x);
+    memcpy(&y, right, sizeof y);
+    if (x != y)
+      return false;
+  }
+  for (; size > 0; size--) {
+    if (*left++ != *right++)
+      return false;
+  }
+  return true;
+}
 
 /* Raises DecodeError: "not a stored value: `what` (at byte N)". */
 void reader_raise(const struct reader *reader, const char *what);

@@ -2,7 +2,8 @@
 #include "npy.h"
 
 #include <stdio.h>
-#include <string.h>
+
+#include "msgpack_reader.h"
 
 /* The most frequent types come first. numpy has two types of 8 bytes, for C's long and long long,
  * which are different types in Python. `q` is the latter. */
@@ -68,7 +69,7 @@ const struct plain *npy_plain_by_type(const PyTypeObject *scalar_type) {
 
 const struct plain *npy_plain_by_text(const void *text, size_t size) {
   for (size_t i = 0; i < N_PLAIN; i++) {
-    if (plain[i].size == size && memcmp(plain[i].text, text, size) == 0)
+    if (plain[i].size == size && same_text(plain[i].text, text, size))
       return &plain[i];
   }
   return NULL;

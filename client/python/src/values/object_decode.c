@@ -6,11 +6,15 @@
 /* Returns the index of the field in the class, usually `expected`; n_fields if it has none. */
 static size_t field_place(const struct record *record, const uint8_t *text, uint64_t size,
                           size_t expected) {
-  for (size_t i = 0; i < record->n_fields; i++) {
-    size_t place = (expected + i) % record->n_fields;
-    const struct field *field = &record->fields[place];
+  size_t place = expected;
 
-    if (field->size == size && memcmp(field->text, text, size) == 0)
+  for (size_t i = 0; i < record->n_fields; i++, place++) {
+    const struct field *field;
+
+    if (place >= record->n_fields)
+      place = 0;
+    field = &record->fields[place];
+    if (field->size == size && same_text(field->text, text, size))
       return place;
   }
   return record->n_fields;
@@ -78,14 +82,16 @@ static PyObject *make_instance(const struct record *record, PyObject **contents)
 
 static PyObject *decode_fields(struct reader *reader, const struct record *record) {
   enum { FEW = 16 };
-  PyObject *few[FEW] = {NULL};
+  PyObject *few[FEW];
   PyObject **contents = few;
   PyObject *instance = NULL;
 
   if (record->n_fields > FEW)
-    contents = PyMem_Calloc(record->n_fields, sizeof(PyObject *));
+    contents = PyMem_Malloc(record->n_fields * sizeof(PyObject *));
   if (!contents)
     return PyErr_NoMemory();
+  for (size_t i = 0; i < record->n_fields; i++)
+    contents[i] = NULL;
   if (decode_contents(reader, record, contents))
     instance = make_instance(record, contents);
   for (size_t i = 0; i < record->n_fields; i++)

@@ -1,11 +1,12 @@
 #include "py_value.h"
 
+#include "block.h"
 #include "registry.h"
 #include "value_decode.h"
 #include "value_encode.h"
 
 int value_init(void) {
-  return registry_init();
+  return block_init() < 0 ? -1 : registry_init();
 }
 
 int value_encode(PyObject *value, struct fcache_value *out) {
@@ -20,16 +21,23 @@ int value_encode(PyObject *value, struct fcache_value *out) {
   return -1;
 }
 
-PyObject *value_decode(const void *data, size_t size) {
-  const uint8_t *bytes = data;
-  struct reader reader = {.at = bytes, .end = bytes + size, .start = bytes, .limit = bytes + size};
+/* Decodes `size` bytes. `owned`: the buffer that has them, or NULL. */
+static PyObject *decode_all(const uint8_t *bytes, size_t size, struct fcache_value *owned) {
+  struct block_room room = {.owned = owned};
+  struct reader reader = {
+      .at = bytes, .end = bytes + size, .start = bytes, .limit = bytes + size, .room = &room};
   PyObject *value = decode_value(&reader);
 
   if (value && reader.at != reader.end) {
     (void)reader_fail(&reader, "more bytes follow it");
     Py_CLEAR(value);
   }
+  block_room_end(&room);
   return value;
+}
+
+PyObject *value_decode(struct fcache_value *encoded) {
+  return decode_all(encoded->data, encoded->size, encoded);
 }
 
 static PyObject *encode(PyObject *module, PyObject *value) {
@@ -50,7 +58,7 @@ static PyObject *decode(PyObject *module, PyObject *data) {
   (void)module;
   if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
     return NULL;
-  value = value_decode(view.buf, (size_t)view.len);
+  value = decode_all(view.buf, (size_t)view.len, NULL);
   PyBuffer_Release(&view);
   return value;
 }

@@ -13,10 +13,11 @@ int value_init(void);
  * EncodeError if the value or a part of it has no encoding, or nests too deep. */
 int value_encode(PyObject *value, struct fcache_value *out);
 
-/* Returns a new object that does not refer to `data`. NULL with an exception: DecodeError if the
- * bytes are no valid encoding, or name a class that is not registered in this process. The bytes
- * may be hostile. */
-PyObject *value_decode(const void *data, size_t size);
+/* Returns a new object. Its arrays may take over the buffer of `encoded`, which is then empty.
+ * Otherwise the content of `encoded` is undefined afterwards. NULL with an exception: DecodeError
+ * if the bytes are no valid encoding, or name a class that is not registered in this process. The
+ * bytes may be hostile. */
+PyObject *value_decode(struct fcache_value *encoded);
 
 /* Methods of the module: encode(value) -> bytes, decode(bytes) -> value, _register(cls, name,
  * fields | None, encode | None, decode | None). */

@@ -7,6 +7,7 @@
 
 #include "glue/chain.h"
 #include "glue/py_errors.h"
+#include "msgpack_reader.h"
 
 enum { NAME_SLOTS = 8 }; /* a power of 2 */
 
@@ -152,7 +153,7 @@ static struct record *known_name(const char *text, size_t size) {
   struct record *record = *slot;
   PyObject *name;
 
-  if (record && record->size == size && memcmp(record->text, text, size) == 0)
+  if (record && record->size == size && same_text(record->text, text, size))
     return record;
   name = PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, NULL);
   if (!name)
