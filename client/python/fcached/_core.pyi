@@ -145,6 +145,16 @@ class Client:
     ) -> None:
         """A verified hit differs from its new computation. Gets the XXH3-128 of both encodings."""
 
+class Instrumentation:
+    """The hits of `fcached.instrumentation.BackendInstrumentation`."""
+
+    _routes: Any  # a dict of Route
+    stats: Any
+    trace: Any
+    def cached(
+        self, op: str, view_id: str, prompt: str, top_k: int, compute: Callable[[], T]
+    ) -> T: ...
+
 def encode(value: Any, /) -> bytes: ...
 def decode(data: bytes, /) -> Any: ...
 def prompt_hash(prompt: Prompt, /) -> str: ...

@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakMethod
 
+from fcached import _core
 from fcached._core import prompt_hash as hash_of
-from fcached.errors import DecodeError, Error
+from fcached.errors import Error
 from fcached.fail_open import log_line
 from fcached.instrumentation.batch import Batch
 from fcached.instrumentation.cache import _MISS, ForwardCache
@@ -89,7 +90,7 @@ class Timed:
         return value
 
 
-class BackendInstrumentation:
+class BackendInstrumentation(_core.Instrumentation):
     """The cache, trace and counters of a backend. Its views call :meth:`cached` for each forward
     pass.
 
@@ -117,6 +118,10 @@ class BackendInstrumentation:
     :meth:`close` lookups continue in this process alone.
     """
 
+    stats: BackendStats
+    trace: TraceWriter
+    _routes: dict[str, Route]
+
     def __init__(
         self,
         *,
@@ -130,7 +135,7 @@ class BackendInstrumentation:
         self._failed: set[str] = set()
         self.stats = BackendStats()
         self._current_probe: str | None = None
-        self._routes: dict[str, Route] = {}
+        self._routes = {}
         self._clients: list[Client] = []
         if not is_disabled():
             self._share(namespace or os.environ.get("FCACHE_NAMESPACE"), client_settings)
@@ -216,34 +221,23 @@ class BackendInstrumentation:
 
     # ---- one lookup --------------------------------------------------------------------------
 
-    def cached(self, op: str, view_id: str, prompt: str, top_k: int, compute: Callable[[], T]) -> T:
-        """Returns the result of ``op`` for ``prompt`` and the view ``view_id``: a stored one, or
-        that of ``compute()``. A hit is counted with the time of its lookup, including a wait for
-        another worker. A miss is a forward pass, counted with the time of ``compute``. An exception
-        of ``compute`` reaches the caller, and nothing is counted or traced."""
-        # The fast path: each line of Python costs a tenth of the time of a hit.
-        started = perf_counter()
-        found = self._routes.get(view_id) or self._new_route(view_id)
-        look, view, _ = found
-        try:
-            value: T = look(op, view, prompt, top_k)
-        except DecodeError:  # the client counts it and computes
-            value = _MISS
-        except NOT_SHAREABLE:
-            value, found = _MISS, route(view, None)
-        if value is _MISS:
-            return self._cached_slow(found, op, view_id, prompt, top_k, compute, started)
-        try:
-            stats = self.stats
-            stats.cache_hits += 1
-            wall_s = perf_counter() - started
-            stats.scoring_wall_s += wall_s
-            trace = self.trace
-            if type(trace) is not TraceWriter or trace.is_on:
-                self._trace(op, view_id, hash_of(prompt), top_k, wall_s, hit=True)
-        except Exception as error:
-            self._log_failure("stats", error)
-        return value
+    # `cached` is in C. It calls `_new_route` for the first lookup of a view, `_cached_slow` and
+    # `_cached_unshared` for what is no hit, and `_count_prompt_hit` for a hit that is traced, or
+    # counted in an object of another class.
+
+    def _cached_unshared(
+        self,
+        found: Route,
+        op: str,
+        view_id: str,
+        prompt: str,
+        top_k: int,
+        compute: Callable[[], T],
+        started: float,
+    ) -> T:
+        """As `_cached_slow`, for a key that the daemon refuses."""
+        own = route(found.view, None)
+        return self._cached_slow(own, op, view_id, prompt, top_k, compute, started)
 
     def _cached_slow(
         self,
@@ -324,6 +318,11 @@ class BackendInstrumentation:
 
     # ---- counters and trace ------------------------------------------------------------------
 
+    def _count_prompt_hit(
+        self, op: str, view_id: str, prompt: str, top_k: int, wall_s: float
+    ) -> None:
+        self._count_hit(op, view_id, hash_of(prompt), top_k, wall_s)
+
     def _count_hit(
         self, op: str, view_id: str, prompt_hash: str, top_k: int, wall_s: float
     ) -> None:
@@ -356,21 +355,22 @@ class BackendInstrumentation:
     def _trace(
         self, op: str, view_id: str, prompt_hash: str, top_k: int, wall_s: float, *, hit: bool
     ) -> None:
-        trace = self.trace
-        if type(trace) is TraceWriter and not trace.is_on:
-            return
-        event = _TraceEvent(
-            ts=time.time(),
-            probe=self._current_probe,
-            view_id=view_id,
-            prompt_hash=prompt_hash,
-            top_k=top_k,
-            op=op,
-            wall_ms=wall_s * 1000.0,
-            hit=hit,
-        )
         try:
-            trace.write(event)
+            trace = self.trace
+            if type(trace) is TraceWriter and not trace.is_on:
+                return
+            trace.write(
+                _TraceEvent(
+                    ts=time.time(),
+                    probe=self._current_probe,
+                    view_id=view_id,
+                    prompt_hash=prompt_hash,
+                    top_k=top_k,
+                    op=op,
+                    wall_ms=wall_s * 1000.0,
+                    hit=hit,
+                )
+            )
         except Exception as error:  # such as a full disk
             self._log_failure("trace", error)
 

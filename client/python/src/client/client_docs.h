@@ -146,4 +146,15 @@
   "_server_stats($self, /)\n--\n\n"                                                                \
   "Returns the daemon's statistics as a list of (namespace or None, name, value), in its order."
 
+#define DOC_INSTRUMENTATION                                                                        \
+  "Instrumentation()\n--\n\n"                                                                      \
+  "The base class of fcached.instrumentation.BackendInstrumentation: the hits."
+
+#define DOC_INSTRUMENTATION_CACHED                                                                 \
+  "cached($self, /, op, view_id, prompt, top_k, compute)\n--\n\n"                                  \
+  "Returns the result of op for a prompt and a view: a stored one, or that of compute(). A hit\n"  \
+  "is counted with the time of its lookup, including a wait for another worker. A miss is a\n"     \
+  "forward pass, counted with the time of compute. An exception of compute reaches the caller,\n"  \
+  "and nothing is counted or traced."
+
 #endif

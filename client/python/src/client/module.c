@@ -17,7 +17,7 @@ static struct PyModuleDef definition = {
 
 static int fill(PyObject *module) {
   if (errors_init() < 0 || sentinel_init(module) < 0 || value_init() < 0 || handle_init() < 0 ||
-      client_type_init(module) < 0)
+      client_type_init(module) < 0 || instrumentation_type_init(module) < 0)
     return -1;
   if (PyModule_AddFunctions(module, value_methods) < 0 ||
       PyModule_AddFunctions(module, doctor_methods) < 0)

@@ -26,7 +26,9 @@ PyObject *client_server_stats(PyObject *self, PyObject *ignored);
 /* The function _doctor. py_doctor.c */
 extern PyMethodDef doctor_methods[];
 
-/* Adds the type Client to the module. 0, or -1 with an exception. py_client_type.c */
+/* Add the types Client and Instrumentation to the module. 0, or -1 with an exception.
+ * py_client_type.c, py_instrumentation.c */
 int client_type_init(PyObject *module);
+int instrumentation_type_init(PyObject *module);
 
 #endif

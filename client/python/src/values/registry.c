@@ -3,11 +3,11 @@
 #include <fcache.h>
 #include <stdint.h>
 #include <string.h>
-#include <structmember.h>
 
 #include "glue/chain.h"
 #include "glue/py_errors.h"
 #include "msgpack_reader.h"
+#include "slot.h"
 
 enum { NAME_SLOTS = 8 }; /* a power of 2 */
 
@@ -46,26 +46,6 @@ int registry_init(void) {
   if (!by_name)
     by_name = PyDict_New();
   return by_class && by_name ? 0 : -1;
-}
-
-/* Returns the offset of a field in an instance if it is a slot of the class or of a base, else 0.
- * The slot's member descriptor has it. */
-static Py_ssize_t slot_offset(PyTypeObject *class, PyObject *name) {
-  PyObject *found = PyObject_GetAttr((PyObject *)class, name);
-  Py_ssize_t offset = 0;
-
-  if (!found) {
-    PyErr_Clear(); /* a field without a default, which is in the instance's dict */
-    return 0;
-  }
-  if (Py_TYPE(found) == &PyMemberDescr_Type) {
-    const PyMemberDescrObject *member = (const PyMemberDescrObject *)found;
-
-    if (member->d_member->type == T_OBJECT_EX && PyType_IsSubtype(class, member->d_common.d_type))
-      offset = member->d_member->offset;
-  }
-  Py_DECREF(found);
-  return offset;
 }
 
 static const char *utf8(PyObject *text, size_t *size) {
