@@ -44,7 +44,7 @@ static struct memory_amounts memory_in_use(const struct server *server) {
   const struct conns *conns = &server->conns;
   return (struct memory_amounts){{
       [MEMORY_REGION] =
-          server->region.arena_offset + server->region.committed_bytes + server->region.other_bytes,
+          server->region.index_bytes + server->region.committed_bytes + server->region.other_bytes,
       [MEMORY_MESSAGES] =
           conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
       [MEMORY_SOCKETS] =

@@ -4,7 +4,7 @@
 
 #include "daemon/region/region_memory.h"
 
-#define STEP_BYTES (4u << 20)
+#define STEP_BYTES (4u << 20) /* whole huge pages */
 #define BYTES_MIN (32u << 20) /* less is filled before a thread has started */
 
 #ifndef MADV_POPULATE_WRITE
@@ -14,8 +14,9 @@
 static void *run(void *arg) {
   struct region_populate *populate = arg;
   const struct region *region = populate->region;
-  for (uint64_t at = 0; at < populate->bytes; at += STEP_BYTES) {
-    uint64_t end = at + STEP_BYTES < populate->bytes ? at + STEP_BYTES : populate->bytes;
+  /* Less than a step at the end is left to the first thread, which commits whole huge pages. */
+  for (uint64_t at = 0; at + STEP_BYTES <= populate->bytes; at += STEP_BYTES) {
+    uint64_t end = at + STEP_BYTES;
     /* Relaxed: the flag guards no data. */
     if (atomic_load_explicit(&populate->stop, memory_order_relaxed) ||
         !region_memory_allocate(region, at, end))

@@ -10,12 +10,10 @@
 #include "daemon/region/region_memory.h"
 #include "proto/errors.h"
 
-#define COMMIT_STEP (1u << 20) /* the kernel zeroes it in a fraction of a millisecond */
-
 uint64_t region_writer_overhead_bytes(uint64_t max_bytes) {
   struct region region;
   region_memory_lay_out(&region, max_bytes);
-  return region.size - max_bytes;
+  return region.index_bytes + region.arena_size - max_bytes;
 }
 
 uint64_t region_writer_segment_bytes(uint64_t max_bytes) {
@@ -48,7 +46,7 @@ bool region_writer_commit(struct region *region, uint64_t bytes) {
   check_le(bytes, region->arena_size);
   if (bytes <= region->committed_bytes)
     return true;
-  uint64_t end = (bytes + COMMIT_STEP - 1) / COMMIT_STEP * COMMIT_STEP;
+  uint64_t end = (bytes + region->step_bytes - 1) / region->step_bytes * region->step_bytes;
   uint64_t most = committable(region);
   end = end < most ? end : most;
   if (end < bytes || !region_memory_allocate(region, region->committed_bytes, end))

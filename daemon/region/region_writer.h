@@ -23,6 +23,8 @@
 struct region {
   /* read by all */
   uint64_t size; /* bytes, of the whole region */
+  uint64_t
+      index_bytes; /* of header and buckets, which have memory. The rest of the index has none */
   uint64_t arena_offset, arena_size;
   uint64_t n_buckets;
   uint64_t segment_bytes;
@@ -30,12 +32,14 @@ struct region {
   /* The memory files, sealed, for clients to map. -1: the memory is private. */
   int index_fd, segment_fds[FC_REGION_SEGMENTS_MAX];
   uint8_t *base;
+  bool has_huge_pages; /* the kernel gives its memory in pages of 2 MiB, as far as it has them */
   /* set by its user: see region_writer_commit */
   uint64_t budget_bytes, other_bytes;
   /* private to region_writer.c */
   struct fc_region_header *header;
   struct fc_region_bucket *buckets;
   uint64_t committed_bytes; /* at the start of the arena: they have memory; read by all */
+  uint64_t step_bytes;      /* by which `committed_bytes` grows */
 };
 
 /* Returns the bytes that a region needs in addition to `max_bytes` of entries: header, buckets, and

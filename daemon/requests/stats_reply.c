@@ -184,6 +184,7 @@ static double fragmentation(const struct arena *arena) {
 static void add_region(struct stats *stats, const struct dispatch *d) {
   const struct arena *arena = &d->store->heap.arena;
   add_uint(stats, ROW(region_shared), d->store->region->index_fd >= 0);
+  add_uint(stats, ROW(region_huge_pages), d->store->region->has_huge_pages);
   add_uint(stats, ROW(region_inode), region_writer_inode(d->store->region));
   add_uint(stats, ROW(region_bytes), d->store->region->size);
   add_uint(stats, ROW(region_unlisted_bytes), store_unlisted_bytes(d->store));

@@ -127,6 +127,8 @@
   GROUP("Shared memory")                                                                           \
   ROW(region_shared, NONE, GAUGE, DAEMON, "0.1.0",                                                 \
       "1 if clients can map the region, 0 with --no-region or if the system does not support it.") \
+  ROW(region_huge_pages, NONE, GAUGE, DAEMON, "0.1.0",                                             \
+      "1 if the kernel gives the region memory in pages of 2 MiB, as far as it has them.")         \
   ROW(region_inode, NONE, INFO, DAEMON, "0.1.0",                                                   \
       "Inode of the region's memory file, as in /proc/PID/maps, or 0 if it is not shared.")        \
   ROW(region_bytes, BYTES, GAUGE, DAEMON, "0.1.0", "Size of the region.")                          \

@@ -143,7 +143,8 @@ static void value_batches(const struct stats_group *group, char value[VALUE_SIZE
 static void value_region(const struct stats_group *group, char value[VALUE_SIZE]) {
   char used[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%s, %s", N(region_shared) ? "shared" : "private",
+  snprintf(value, VALUE_SIZE, "%s, %s%s", N(region_shared) ? "shared" : "private",
+           N(region_huge_pages) ? "huge pages, " : "",
            units_share_bytes(N(region_used_bytes), N(region_bytes), used));
 }
 
@@ -279,7 +280,9 @@ static const struct row rows[] = {
     {"  tier", ITEMS(ID(memory_tier), ID(memory_tier_bound)), value_memory_tier},
     {"  trace", ITEMS(ID(memory_trace), ID(memory_trace_bound)), value_memory_trace},
     {"  daemon", ITEMS(ID(memory_daemon), ID(memory_daemon_bound)), value_memory_daemon},
-    {"region", ITEMS(ID(region_shared), ID(region_inode), ID(region_bytes), ID(region_used_bytes)),
+    {"region",
+     ITEMS(ID(region_shared), ID(region_huge_pages), ID(region_inode), ID(region_bytes),
+           ID(region_used_bytes)),
      value_region},
     {"fragmentation", ITEMS(ID(region_fragmentation), ID(region_moved_bytes)), value_fragmentation},
     {"unlisted", ITEMS(ID(region_unlisted_bytes)), value_unlisted},

@@ -8,6 +8,7 @@
 
 #include "client/lib/shm/map_shared.h"
 #include "client/lib/util/value.h"
+#include "proto/shm/reserve.h"
 #include "proto/shm/torn_copy.h"
 
 #define TRIES 4u
@@ -107,9 +108,8 @@ static bool files_match(const struct constants *header, uint64_t index_bytes, co
 
 /* Maps the files side by side. Returns the address, or NULL with nothing mapped. */
 static void *map_files(const struct constants *header, const int *fds) {
-  uint8_t *base =
-      mmap(NULL, header->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED)
+  uint8_t *base = fc_reserve(0, header->size, PROT_NONE); /* for huge pages, where it has some */
+  if (base == NULL)
     return NULL;
   uint8_t *at = base;
   for (uint32_t i = 0; i <= header->n_segments; i++) {

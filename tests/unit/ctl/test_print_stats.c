@@ -33,6 +33,7 @@ static void fill(struct stats_snapshot *snapshot) {
   printed_add_stat(snapshot, NULL, "memory_sockets", FCACHE_STAT_BYTES, 1023e12, NULL);
   printed_add_stat(snapshot, NULL, "memory_sockets_bound", FCACHE_STAT_BYTES, 1023e12, NULL);
   printed_add_stat(snapshot, NULL, "region_shared", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(snapshot, NULL, "region_huge_pages", FCACHE_STAT_COUNT, 1, NULL);
   printed_add_stat(snapshot, NULL, "region_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
   printed_add_stat(snapshot, NULL, "region_used_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
   printed_add_stat(snapshot, NULL, "region_fragmentation", FCACHE_STAT_RATIO, 0.125, NULL);
@@ -85,7 +86,7 @@ START_TEST(stats_fit_80_columns) {
   printed_fits(text);
   printed_contains(text, "8 / 10 (80.00%)");
   printed_contains(text, "1.50 KiB / 256 MiB (0.00%)");
-  printed_contains(text, "\nregion            shared, 930 TiB / 930 TiB (100.00%)");
+  printed_contains(text, "\nregion            shared, huge pages, 930 TiB / 930 TiB (100.00%)");
   printed_contains(text, "12.50%, 4 MiB compacted");
   printed_contains(text, "  others          2 for contiguous space, 3 for full buckets");
   printed_contains(text, "1m 30s");

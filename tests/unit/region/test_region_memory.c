@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "proto/errors.h"
+#include "proto/shm/reserve.h"
 #include "tests/support/runner.h"
 #include "tests/support/shared_region.h"
 
@@ -35,7 +37,7 @@ START_TEST(memory_committed_in_steps) {
   const uint64_t step = 1u << 20;
   struct region region;
   shared_region_open(&region);
-  uint64_t head = region.arena_offset;
+  uint64_t head = region.index_bytes;
   ck_assert_uint_eq(file_bytes(&region), head);
   ck_assert(region_writer_commit(&region, 1));
   ck_assert_uint_eq(file_bytes(&region), head + step);
@@ -44,12 +46,12 @@ START_TEST(memory_committed_in_steps) {
   ck_assert(region_writer_commit(&region, step + 1));
   ck_assert_uint_eq(file_bytes(&region), head + 2 * step);
   ck_assert(region_writer_commit(&region, region.arena_size));
-  ck_assert_uint_eq(file_bytes(&region), region.size);
+  ck_assert_uint_eq(file_bytes(&region), head + region.arena_size);
   region_writer_deinit(&region);
 }
 END_TEST
 
-/* A step may begin in one segment and end in another. */
+/* A commit may begin in one segment and end in another. */
 START_TEST(segments_committed_one_after_another) {
   struct region region;
   struct error_text why;
@@ -57,11 +59,11 @@ START_TEST(segments_committed_one_after_another) {
   ck_assert_int_eq(region_writer_init(&region, 70u << 20, SHARED_MAX_VALUE, 1, true, &why), 0);
   unsigned n = region_writer_fds(&region, fds);
   ck_assert_uint_eq(n, 1 + region.n_segments);
-  ck_assert_uint_ne(region.segment_bytes % (1u << 20), 0);
-  for (uint64_t bytes = 1; bytes <= region.arena_size; bytes += 700001) {
+  ck_assert_uint_lt(region.segment_bytes, 3000001);
+  for (uint64_t bytes = 1; bytes <= region.arena_size; bytes += 3000001) {
     uint64_t left;
     ck_assert(region_writer_commit(&region, bytes));
-    ck_assert_uint_eq(file_bytes(&region), region.arena_offset + region.committed_bytes);
+    ck_assert_uint_eq(file_bytes(&region), region.index_bytes + region.committed_bytes);
     left = region.committed_bytes;
     for (unsigned i = 1; i < n; i++) { /* each is full before the next one begins */
       struct stat status;
@@ -72,6 +74,62 @@ START_TEST(segments_committed_one_after_another) {
     }
   }
   memset(region.base + region.arena_offset, 0x5a, region.committed_bytes); /* no SIGBUS */
+  region_writer_deinit(&region);
+}
+END_TEST
+
+/* Returns the bytes of the region's arena that this process has mapped as huge pages. */
+static uint64_t huge_bytes(const struct region *region) {
+  const uintptr_t begin = (uintptr_t)region->base + region->arena_offset,
+                  end = begin + region->arena_size;
+  FILE *maps = fopen("/proc/self/smaps", "r");
+  char line[512];
+  bool is_within = false;
+  uint64_t sum = 0;
+  ck_assert_ptr_nonnull(maps);
+  while (fgets(line, sizeof line, maps) != NULL) {
+    char *rest;
+    uintptr_t from = strtoull(line, &rest, 16);
+    if (*rest == '-' && rest != line)
+      is_within = from >= begin && from < end;
+    else if (is_within && strncmp(line, "ShmemPmdMapped:", 15) == 0)
+      sum += strtoull(line + 15, NULL, 10) * 1024;
+  }
+  ck_assert_int_eq(fclose(maps), 0);
+  return sum;
+}
+
+/* 0: as the kernel has it. 1: as if it had huge pages, of which it gives none where it has none.
+ * The files never have more memory than was counted, in whole steps or cut by the budget. */
+START_TEST(huge_pages_within_count) {
+  struct region region;
+  struct error_text why;
+  ck_assert_int_eq(region_writer_init(&region, 70u << 20, SHARED_MAX_VALUE, 1, true, &why), 0);
+  bool found = region.has_huge_pages;
+  if (_i == 1) {
+    region.has_huge_pages = true;
+    region.step_bytes = FC_HUGE_PAGE;
+  }
+  ck_assert_uint_eq(region.step_bytes, region.has_huge_pages ? FC_HUGE_PAGE : 1u << 20);
+  ck_assert_uint_eq(file_bytes(&region), region.index_bytes);
+  ck_assert(region_writer_commit(&region, 1));
+  ck_assert_uint_eq(region.committed_bytes, region.step_bytes);
+  ck_assert_uint_eq(file_bytes(&region), region.index_bytes + region.step_bytes);
+  region.other_bytes = region.arena_size - 7 * (FC_HUGE_PAGE / 2) - 4096;
+  ck_assert(region_writer_commit(&region, 3 * FC_HUGE_PAGE + 1));
+  ck_assert_uint_eq(region.committed_bytes, 7 * (FC_HUGE_PAGE / 2) + (_i == 1 || found ? 4096 : 0));
+  ck_assert_uint_eq(file_bytes(&region), region.index_bytes + region.committed_bytes);
+  region.other_bytes = 0;
+  for (uint64_t bytes = 1; bytes < region.arena_size; bytes += 900001) {
+    ck_assert(region_writer_commit(&region, bytes));
+    ck_assert_uint_eq(file_bytes(&region), region.index_bytes + region.committed_bytes);
+  }
+  ck_assert(region_writer_commit(&region, region.arena_size));
+  memset(region.base + region.arena_offset, 0x5a, region.arena_size); /* no SIGBUS */
+  if (found) /* all but the cut one, and the end of the arena */
+    ck_assert_uint_ge(huge_bytes(&region), region.arena_size - 4 * FC_HUGE_PAGE);
+  else
+    printf("skipped: mapped huge pages: the kernel gives none to shared memory\n");
   region_writer_deinit(&region);
 }
 END_TEST
@@ -262,6 +320,7 @@ int main(void) {
   TCase *tcase = tcase_create("region_memory");
   tcase_add_test(tcase, memory_committed_in_steps);
   tcase_add_test(tcase, segments_committed_one_after_another);
+  tcase_add_loop_test(tcase, huge_pages_within_count, 0, 2);
   tcase_add_loop_test(tcase, commit_over_budget_refused, 0, 2);
   tcase_add_test(tcase, commit_without_memory_refused);
   tcase_add_test(tcase, region_without_memfd_is_private);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/lib/shm/region_reader.h"
+#include "proto/shm/reserve.h"
 #include "tests/support/runner.h"
 #include "tests/support/shared_region.h"
 
@@ -27,17 +28,27 @@ START_TEST(region_of_any_size_has_layout) {
     ck_assert_uint_eq(header->segment_bytes, region.segment_bytes);
     ck_assert_uint_eq(header->n_segments, region.n_segments);
     ck_assert_uint_ge(region.segment_bytes, 1u << 20);
+    ck_assert_uint_eq((uintptr_t)region.base % FC_HUGE_PAGE, 0);
+    if (sizes[i] >= 64u << 20) { /* huge pages fit into each file */
+      ck_assert_uint_eq(region.arena_offset % FC_HUGE_PAGE, 0);
+      ck_assert_uint_eq(region.segment_bytes % FC_HUGE_PAGE, 0);
+    }
     ck_assert_uint_eq(region.segment_bytes % FC_REGION_SEGMENT_UNIT, 0);
     ck_assert_uint_ge(region.n_segments * region.segment_bytes, region.arena_size);
     ck_assert_uint_lt((region.n_segments - 1) * region.segment_bytes, region.arena_size);
     ck_assert_uint_le(region.n_segments, FC_REGION_SEGMENTS_MAX);
     ck_assert_uint_ge(region.n_buckets, 64);
-    ck_assert_uint_ge(region.arena_offset, FC_REGION_PAGE + region.n_buckets * 16);
+    ck_assert_uint_ge(region.index_bytes, FC_REGION_PAGE + region.n_buckets * 16);
+    ck_assert_uint_lt(region.index_bytes,
+                      FC_REGION_PAGE + region.n_buckets * 16 + FC_REGION_SEGMENT_UNIT);
+    ck_assert_uint_ge(region.arena_offset, region.index_bytes);
+    ck_assert_uint_lt(region.arena_offset, region.index_bytes + FC_HUGE_PAGE);
     ck_assert_uint_eq(region.arena_offset % FC_REGION_SEGMENT_UNIT, 0);
     ck_assert_uint_eq(region.arena_size % FC_REGION_PAGE, 0);
     ck_assert_uint_gt(region.arena_size, sizes[i]);
     ck_assert_uint_eq(region.size, region.arena_offset + region.arena_size);
-    ck_assert_uint_eq(region_writer_overhead_bytes(sizes[i]), region.size - sizes[i]);
+    ck_assert_uint_eq(region_writer_overhead_bytes(sizes[i]),
+                      region.index_bytes + region.arena_size - sizes[i]);
     region_writer_deinit(&region);
     region_writer_deinit(&region);
   }
@@ -52,6 +63,7 @@ START_TEST(client_with_boot_id_maps_region) {
   ck_assert_ptr_null(map.base);
   ck_assert(shared_region_map(&region, &map, SHARED_BOOT_ID));
   ck_assert_uint_eq(map.size, region.size);
+  ck_assert_uint_eq((uintptr_t)map.base % FC_HUGE_PAGE, 0);
   ck_assert(region_reader_is_live(&map));
   region_reader_unmap(&map);
   region_writer_deinit(&region);
