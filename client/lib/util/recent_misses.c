@@ -6,24 +6,29 @@
 
 #define FIRST_CAPACITY 64u
 
-struct recent_slot {
-  enum { SLOT_FREE = 0, SLOT_LIVE, SLOT_REMOVED } state; /* a removed slot keeps its chain whole */
+/* Where to look for a key. */
+struct recent_id {
+  uint32_t place;
   uint64_t digest;
-  struct recent_miss miss;
 };
 
-/* Returns the slot of the digest, or the free one where it belongs. At least half of the slots are
+static struct recent_id id_of(const struct recent_misses *misses, const struct fc_key *key) {
+  return (struct recent_id){recent_misses_place(misses, &key->prompt),
+                            fc_key_digest(misses->seed, key)};
+}
+
+/* Returns the slot of the key, or the free one where it belongs. At least half of the slots are
  * free, so the search ends. */
-static struct recent_slot *slot_of(const struct recent_table *table, uint64_t digest) {
+static struct recent_slot *slot_of(const struct recent_table *table, struct recent_id id) {
   uint32_t mask = table->capacity - 1;
-  uint32_t at = (uint32_t)digest & mask;
-  while (table->slots[at].state != SLOT_FREE && table->slots[at].digest != digest)
+  uint32_t at = id.place & mask;
+  while (table->slots[at].state != SLOT_FREE && table->slots[at].digest != id.digest)
     at = (at + 1) & mask;
   return &table->slots[at];
 }
 
-static struct recent_slot *live_slot_of(const struct recent_table *table, uint64_t digest) {
-  struct recent_slot *slot = table->slots == NULL ? NULL : slot_of(table, digest);
+static struct recent_slot *live_slot_of(const struct recent_table *table, struct recent_id id) {
+  struct recent_slot *slot = table->slots == NULL ? NULL : slot_of(table, id);
   return slot != NULL && slot->state == SLOT_LIVE ? slot : NULL;
 }
 
@@ -41,7 +46,8 @@ static bool reserve(struct recent_table *table) {
   for (uint32_t i = 0; i < old_capacity; i++) {
     if (table->slots[i].state != SLOT_LIVE)
       continue;
-    *slot_of(&larger, table->slots[i].digest) = table->slots[i];
+    struct recent_id id = {table->slots[i].place, table->slots[i].digest};
+    *slot_of(&larger, id) = table->slots[i];
     larger.n_used++;
   }
   assert(larger.n_used == larger.n_live);
@@ -55,28 +61,31 @@ static void table_clear(struct recent_table *table) {
   *table = (struct recent_table){0};
 }
 
-static const struct recent_slot *find(const struct recent_misses *misses, uint64_t digest) {
-  const struct recent_slot *slot = live_slot_of(&misses->young, digest);
-  return slot != NULL ? slot : live_slot_of(&misses->old, digest);
+static const struct recent_slot *find(const struct recent_misses *misses, struct recent_id id) {
+  const struct recent_slot *slot = live_slot_of(&misses->young, id);
+  return slot != NULL ? slot : live_slot_of(&misses->old, id);
 }
 
-/* Early in the boot of a machine the kernel has no random numbers yet. An address must do then. */
-static uint64_t draw_seed(const struct recent_misses *misses) {
-  uint64_t seed;
-  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-    seed = (uint64_t)(uintptr_t)misses;
-  return seed | 1; /* never 0 */
+/* Early in the boot of a machine the kernel has no random numbers yet. Addresses must do then. */
+static void draw_numbers(struct recent_misses *misses) {
+  uint64_t numbers[3];
+  if (getrandom(numbers, sizeof numbers, GRND_NONBLOCK) != (ssize_t)sizeof numbers)
+    for (unsigned i = 0; i < 3; i++)
+      numbers[i] = (uint64_t)(uintptr_t)misses * UINT64_C(0x9e3779b97f4a7c15) * (2 * i + 1);
+  misses->seed = numbers[0];
+  misses->multipliers[0] = numbers[1] | 1;
+  misses->multipliers[1] = numbers[2] | 1;
 }
 
 void recent_misses_add(struct recent_misses *misses, const struct fc_key *key,
                        const struct recent_miss *miss) {
-  if (misses->seed == 0)
-    misses->seed = draw_seed(misses);
-  uint64_t digest = fc_key_digest(misses->seed, key);
+  if (misses->multipliers[0] == 0)
+    draw_numbers(misses);
+  struct recent_id id = id_of(misses, key);
   struct recent_table *young = &misses->young;
-  const struct recent_slot *before = find(misses, digest);
+  const struct recent_slot *before = find(misses, id);
   bool leased = miss->leased || (before != NULL && before->miss.leased);
-  struct recent_slot *slot = young->slots == NULL ? NULL : slot_of(young, digest);
+  struct recent_slot *slot = young->slots == NULL ? NULL : slot_of(young, id);
   if (slot == NULL || slot->state == SLOT_FREE) {
     if (young->n_used == RECENT_MISSES_MIN) {
       table_clear(&misses->old);
@@ -85,11 +94,12 @@ void recent_misses_add(struct recent_misses *misses, const struct fc_key *key,
     }
     if (!reserve(young))
       return;
-    slot = slot_of(young, digest);
+    slot = slot_of(young, id);
     young->n_used++;
   }
   young->n_live += slot->state != SLOT_LIVE;
-  *slot = (struct recent_slot){SLOT_LIVE, digest, {miss->epoch, miss->connection, leased}};
+  *slot =
+      (struct recent_slot){SLOT_LIVE, id.place, id.digest, {miss->epoch, miss->connection, leased}};
   assert(young->n_live <= young->n_used && 2 * young->n_used <= young->capacity);
 }
 
@@ -97,15 +107,15 @@ bool recent_misses_find(const struct recent_misses *misses, const struct fc_key 
                         struct recent_miss *miss) {
   if (recent_misses_is_empty(misses))
     return false;
-  const struct recent_slot *slot = find(misses, fc_key_digest(misses->seed, key));
+  const struct recent_slot *slot = find(misses, id_of(misses, key));
   if (slot == NULL)
     return false;
   *miss = slot->miss;
   return true;
 }
 
-static void table_remove(struct recent_table *table, uint64_t digest) {
-  struct recent_slot *slot = live_slot_of(table, digest);
+static void table_remove(struct recent_table *table, struct recent_id id) {
+  struct recent_slot *slot = live_slot_of(table, id);
   if (slot == NULL)
     return;
   assert(table->n_live > 0);
@@ -114,11 +124,11 @@ static void table_remove(struct recent_table *table, uint64_t digest) {
 }
 
 void recent_misses_remove(struct recent_misses *misses, const struct fc_key *key) {
-  if (recent_misses_is_empty(misses)) /* all that a hit pays */
+  if (!recent_misses_may_have(misses, &key->prompt)) /* all that nearly every hit pays */
     return;
-  uint64_t digest = fc_key_digest(misses->seed, key);
-  table_remove(&misses->young, digest);
-  table_remove(&misses->old, digest);
+  struct recent_id id = id_of(misses, key);
+  table_remove(&misses->young, id);
+  table_remove(&misses->old, id);
 }
 
 void recent_misses_clear(struct recent_misses *misses) {
