@@ -7,6 +7,7 @@
 
 #include "client/lib/shm/region_reader.h"
 #include "tests/support/region_builder.h"
+#include "tests/support/region_lookup.h"
 
 #define SIZE 8192u
 #define SPACE 3u
@@ -49,7 +50,7 @@ static void look_up(const struct region_reader *map) {
   for (uint32_t i = 0; i < KEYS; i++) {
     struct fc_key key = key_of(i);
     enum region_reader_result result =
-        region_reader_get(map, SPACE, fc_key_digest(SPACE, &key), &key, &value, &hit);
+        region_lookup(map, SPACE, fc_key_digest(SPACE, &key), &key, &value, &hit);
     if (result == REGION_READER_NOMEM ||
         (result == REGION_READER_HIT && value.size > FC_REGION_PIECES_MAX * map->size))
       abort();

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "tests/support/region_lookup.h"
+
 struct memory {
   uint64_t newest[STORM_KEYS]; /* by key: the newest version that was seen */
   struct fcache_value value;
@@ -29,8 +31,8 @@ static void read_one(const struct storm_reader *reader, uint32_t key, struct mem
     reads->dead++;
     return;
   }
-  switch (region_reader_get(reader->map, reader->name_space, reader->keys[key].digest,
-                            &reader->keys[key].key, &memory->value, &hit)) {
+  switch (region_lookup(reader->map, reader->name_space, reader->keys[key].digest,
+                        &reader->keys[key].key, &memory->value, &hit)) {
   case REGION_READER_HIT:
     reads->hits++;
     judge(key, floor, &hit, memory, reads);

@@ -10,18 +10,16 @@ static bool labels_match(const struct labels *labels, const struct fc_key *key,
   return labels->op_size == key->op.size && labels->view_size == key->view.size &&
          labels->probe_size == probe.size && memcmp(names, key->op.data, key->op.size) == 0 &&
          memcmp(names + key->op.size, key->view.data, key->view.size) == 0 &&
-         (probe.size == 0 ||
-          memcmp(names + key->op.size + key->view.size, probe.data, probe.size) == 0);
+         (probe.size == 0 || memcmp(labels->probe, probe.data, probe.size) == 0);
 }
 
 static void set_names(struct labels *labels, const struct fc_key *key, struct fc_str probe) {
   labels->op_size = (uint8_t)key->op.size;
   labels->view_size = (uint8_t)key->view.size;
   labels->probe_size = (uint8_t)probe.size;
-  memcpy(labels->names, key->op.data, key->op.size);
-  memcpy(labels->names + key->op.size, key->view.data, key->view.size);
+  region_reader_pack_names(labels->names, key);
   if (probe.size > 0)
-    memcpy(labels->names + key->op.size + key->view.size, probe.data, probe.size);
+    memcpy(labels->probe, probe.data, probe.size);
 }
 
 const struct labels *labels_find(struct labels_table *table, const struct fc_key *key,

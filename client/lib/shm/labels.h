@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "client/lib/shm/region_reader.h"
 #include "proto/key.h"
 #include "proto/limits.h"
 #include "proto/shm/ring_layout.h"
@@ -16,8 +17,9 @@ struct labels {
   uint64_t serial; /* differs for different names; never 0 in a used set */
   uint64_t digest; /* fc_key_digest_names */
   uint8_t op_size, view_size, probe_size;
-  uint8_t index;                  /* in the table, and in the ring */
-  uint8_t names[3 * FC_NAME_MAX]; /* op, view and probe, without separators */
+  uint8_t index;                     /* in the table, and in the ring */
+  uint8_t names[REGION_NAMES_BYTES]; /* op and view: see region_key */
+  uint8_t probe[FC_NAME_MAX];
 };
 
 /* Zero to start. */
@@ -36,7 +38,15 @@ const struct labels *labels_find(struct labels_table *table, const struct fc_key
 /* Drops all sets, and makes digests with this seed from now on. */
 void labels_reseed(struct labels_table *table, uint64_t seed);
 
-/* Returns the bytes of `names` in use. */
+/* Returns the key with these names. Valid as long as the labels. */
+static inline struct region_key labels_key(const struct labels *labels, uint64_t name_space,
+                                           const struct fc_hash *prompt, uint32_t top_k) {
+  uint64_t digest = fc_key_digest_finish(labels->digest, prompt, top_k);
+  return region_key_of(digest, name_space, prompt, top_k, labels->names, labels->op_size,
+                       labels->view_size);
+}
+
+/* Returns the bytes of all three names. */
 static inline uint32_t labels_names_size(const struct labels *labels) {
   return (uint32_t)labels->op_size + labels->view_size + labels->probe_size;
 }

@@ -12,6 +12,10 @@
 #include "proto/shm/torn_copy.h"
 
 #define TRIES 4u
+#define LINE_BYTES 64u /* of a cache line; another size only makes it load ahead too much */
+#ifndef AHEAD_MAX
+#define AHEAD_MAX 4096u /* bytes of a value to load ahead */
+#endif
 
 /* For tests: defects that a missing part of the seqlock allows. 1: uses bytes that were read while
  * the sequence was odd. 2: loads the sequence for the second time before the copy, as without the
@@ -171,11 +175,9 @@ bool region_reader_is_replaced(const struct region_reader *map) {
 /* One lookup: its key, and the state of its current attempt. */
 struct search {
   const struct region_reader *map;
+  const struct region_key *key;
   const struct fc_region_bucket *bucket;
-  uint64_t sequence; /* of the bucket, at the begin of the attempt */
-  uint64_t name_space;
-  const struct fc_key *key;
-  uint64_t prompt[2];
+  uint64_t sequence;       /* of the bucket, at the begin of the attempt */
   uint64_t offset;         /* of the current entry, in bounds */
   uint64_t numbers, shape; /* of the current entry, each loaded once */
 };
@@ -199,30 +201,52 @@ static const struct fc_region_entry *entry_of(const struct search *search) {
   return (const void *)(search->map->base + search->offset);
 }
 
+/* Compares the names behind the current entry's head, in whole words: the entry's padding is zero,
+ * as the key's is. */
+static bool names_match(const struct search *search) {
+  const struct fc_region_entry *entry = entry_of(search);
+  const _Atomic uint64_t *words = (const void *)(entry + 1);
+  uint32_t bytes = fc_region_names_bytes(search->key->op_size, search->key->view_size);
+  if (!in_bounds(search->map, search->offset, sizeof *entry + bytes))
+    return false;
+  for (uint32_t at = 0; at < bytes; at += 8) {
+    uint64_t word;
+    memcpy(&word, search->key->names + at, sizeof word);
+    if (load(&words[at / 8]) != word)
+      return false;
+  }
+  return true;
+}
+
 /* Compares the current entry with the key. The fields that differ most often come first. */
 static bool key_matches(struct search *search) {
   const struct fc_region_entry *entry = entry_of(search);
-  const struct fc_key *key = search->key;
-  uint8_t names[2 * FC_NAME_MAX];
+  const struct region_key *key = search->key;
   search->numbers = load(&entry->numbers);
   search->shape = load(&entry->shape);
-  if (load(&entry->prompt[0]) != search->prompt[0] ||
-      load(&entry->prompt[1]) != search->prompt[1] ||
-      load(&entry->name_space) != search->name_space || (uint32_t)search->numbers != key->top_k ||
-      fc_region_op_size(search->shape) != key->op.size ||
-      fc_region_view_size(search->shape) != key->view.size)
-    return false;
-  uint32_t size = key->op.size + key->view.size;
-  if (!in_bounds(search->map, search->offset, sizeof *entry + size))
-    return false;
-  fc_torn_read(names, entry + 1, size);
-  return memcmp(names, key->op.data, key->op.size) == 0 &&
-         memcmp(names + key->op.size, key->view.data, key->view.size) == 0;
+  return load(&entry->prompt[0]) == key->prompt[0] && load(&entry->prompt[1]) == key->prompt[1] &&
+         load(&entry->name_space) == key->name_space && (uint32_t)search->numbers == key->top_k &&
+         fc_region_op_size(search->shape) == key->op_size &&
+         fc_region_view_size(search->shape) == key->view_size && names_match(search);
 }
 
-/* Walks the chain of the bucket. Follows an offset only if the sequence is unchanged after its
- * load: otherwise the memory may have been reused, and the offset may be any number. */
-static enum region_reader_result find(struct search *search) {
+/* Loads the first entry's cache lines ahead, while its key is compared. Values of one handle mostly
+ * have one size, so `size` bytes of the value are loaded too. A wrong guess only costs time. */
+static void load_ahead(const struct search *search, size_t size) {
+  const uint8_t *at = (const uint8_t *)entry_of(search);
+  size_t bytes = sizeof(struct fc_region_entry) +
+                 fc_region_names_bytes(search->key->op_size, search->key->view_size) +
+                 (size < AHEAD_MAX ? size : AHEAD_MAX);
+  if (!in_bounds(search->map, search->offset, bytes))
+    return;
+  for (size_t line = 0; line < bytes; line += LINE_BYTES)
+    __builtin_prefetch(at + line);
+}
+
+/* Walks the chain of the bucket. `size` is the probable size of the value. Follows an offset only
+ * if the sequence is unchanged after its load: otherwise the memory may have been reused, and the
+ * offset may be any number. */
+static enum region_reader_result find(struct search *search, size_t size) {
   search->offset = load(&search->bucket->first);
   for (unsigned hops = 0; hops < FC_REGION_CHAIN_MAX; hops++) {
     if (!sequence_unchanged(search))
@@ -232,6 +256,8 @@ static enum region_reader_result find(struct search *search) {
     if (search->offset % FC_REGION_UNIT != 0 ||
         !in_bounds(search->map, search->offset, sizeof(struct fc_region_entry)))
       return REGION_READER_BUSY;
+    if (hops == 0)
+      load_ahead(search, size);
     if (key_matches(search))
       return REGION_READER_HIT;
     search->offset = load(&entry_of(search)->next);
@@ -248,7 +274,7 @@ struct piece {
 static uint32_t locate(const struct search *search, uint64_t size, struct piece *pieces) {
   uint32_t n = fc_region_n_pieces(search->shape);
   uint64_t at = search->offset + sizeof(struct fc_region_entry) +
-                fc_region_names_bytes(search->key->op.size, search->key->view.size);
+                fc_region_names_bytes(search->key->op_size, search->key->view_size);
   if (n == 0) {
     pieces[0] = (struct piece){at, size};
     return in_bounds(search->map, at, size);
@@ -293,7 +319,7 @@ static enum region_reader_result attempt(struct search *search, struct fcache_va
   search->sequence = atomic_load_explicit(&search->bucket->sequence, memory_order_acquire);
   if (FC_REGION_MUTANT != 1 && search->sequence % 2 != 0)
     return REGION_READER_BUSY; /* a write is in progress */
-  enum region_reader_result result = find(search);
+  enum region_reader_result result = find(search, value->size);
   if (result == REGION_READER_HIT)
     result = copy(search, value);
   if (result != REGION_READER_HIT)
@@ -326,17 +352,21 @@ static void wait_for_writer(const struct fc_region_bucket *bucket, unsigned atte
     pause_once();
 }
 
-enum region_reader_result region_reader_get(const struct region_reader *map, uint64_t name_space,
-                                            uint64_t digest, const struct fc_key *key,
+void region_reader_pack_names(uint8_t names[REGION_NAMES_BYTES], const struct fc_key *key) {
+  memset(names, 0, REGION_NAMES_BYTES);
+  memcpy(names, key->op.data, key->op.size);
+  memcpy(names + key->op.size, key->view.data, key->view.size);
+}
+
+enum region_reader_result region_reader_get(const struct region_reader *map,
+                                            const struct region_key *key,
                                             struct fcache_value *value,
                                             struct region_reader_hit *hit) {
   struct search search = {
       .map = map,
-      .bucket = &map->buckets[fc_region_bucket_of(digest, map->n_buckets)],
-      .name_space = name_space,
       .key = key,
+      .bucket = &map->buckets[fc_region_bucket_of(key->digest, map->n_buckets)],
   };
-  memcpy(search.prompt, key->prompt.bytes, sizeof search.prompt);
   for (unsigned attempts = 0;; attempts++) {
     enum region_reader_result result = attempt(&search, value, hit);
     if (result != REGION_READER_BUSY || attempts == TRIES - 1)

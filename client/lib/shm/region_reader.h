@@ -12,6 +12,7 @@
 #define FC_CLIENT_REGION_READER_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "fcache.h"
 #include "proto/key.h"
@@ -32,6 +33,15 @@ enum region_reader_result {
   REGION_READER_MISS,
   REGION_READER_BUSY,  /* the writer is at work, or the region is corrupt: ask the daemon */
   REGION_READER_NOMEM, /* no memory for the value */
+};
+
+/* A key, in the form in which entries have it. */
+struct region_key {
+  uint64_t digest; /* fc_key_digest */
+  uint64_t name_space;
+  uint64_t prompt[2];
+  uint32_t top_k, op_size, view_size;
+  const uint8_t *names; /* op and view, then zeros up to a multiple of 8 */
 };
 
 /* The entry of a hit. */
@@ -61,11 +71,33 @@ bool region_reader_is_live(const struct region_reader *map);
 /* Returns whether the daemon that retired the region serves from another one. */
 bool region_reader_is_replaced(const struct region_reader *map);
 
-/* Looks up `key` in the namespace with that id. `digest` is its fc_key_digest. Fills `value` and
- * `hit` on a hit; otherwise their contents are undefined. Spins for about 20 us at most while the
- * writer is at work. */
-enum region_reader_result region_reader_get(const struct region_reader *map, uint64_t name_space,
-                                            uint64_t digest, const struct fc_key *key,
+/* Makes the key with names of these sizes, which start at `names` and outlive the key. */
+static inline struct region_key region_key_of(uint64_t digest, uint64_t name_space,
+                                              const struct fc_hash *prompt, uint32_t top_k,
+                                              const uint8_t *names, uint32_t op_size,
+                                              uint32_t view_size) {
+  struct region_key key = {.digest = digest,
+                           .name_space = name_space,
+                           .top_k = top_k,
+                           .op_size = op_size,
+                           .view_size = view_size,
+                           .names = names};
+  memcpy(key.prompt, prompt->bytes, sizeof key.prompt);
+  return key;
+}
+
+/* Room for the names of a region_key, and their padding. */
+#define REGION_NAMES_BYTES (2u * FC_NAME_MAX + 2u)
+static_assert(REGION_NAMES_BYTES % 8 == 0, "whole words");
+
+/* Writes the names of a key, in the form in which entries have them. */
+void region_reader_pack_names(uint8_t names[REGION_NAMES_BYTES], const struct fc_key *key);
+
+/* Looks up a key. Fills `value` and `hit` on a hit; otherwise their contents are undefined. The
+ * size that `value` had tells how much of a value to load ahead. Spins for about 20 us at most
+ * while the writer is at work. */
+enum region_reader_result region_reader_get(const struct region_reader *map,
+                                            const struct region_key *key,
                                             struct fcache_value *value,
                                             struct region_reader_hit *hit);
 

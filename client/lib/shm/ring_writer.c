@@ -82,7 +82,9 @@ static void write_labels(struct ring_writer *ring, const struct labels *labels, 
   };
   assert(slots <= CONTEXT_SLOTS_MAX);
   memcpy(record, &head, sizeof head);
-  memcpy(record + sizeof head, labels->names, labels_names_size(labels));
+  uint32_t key_size = (uint32_t)labels->op_size + labels->view_size;
+  memcpy(record + sizeof head, labels->names, key_size);
+  memcpy(record + sizeof head + key_size, labels->probe, labels->probe_size);
   for (uint32_t i = 0; i < slots; i++)
     memcpy(slot_at(ring, ring->head + i), record + (size_t)i * FC_RING_SLOT, FC_RING_SLOT);
 }

@@ -197,13 +197,14 @@ enum region_reader_result shm_get(struct shm *shm, const struct fc_key *key, str
   if (shm->region.base == NULL)
     return REGION_READER_MISS;
   shm->labels = labels_find(&shm->labels_table, key, probe);
-  uint64_t digest = fc_key_digest_finish(shm->labels->digest, &key->prompt, key->top_k);
-  enum region_reader_result result =
-      region_reader_get(&shm->region, shm->name_space, digest, key, value, &hit);
+  struct region_key sought = labels_key(shm->labels, shm->name_space, &key->prompt, key->top_k);
+  enum region_reader_result result = region_reader_get(&shm->region, &sought, value, &hit);
   if (result != REGION_READER_HIT)
     return result;
-  *record = (struct fc_ring_hit){
-      .top_k = key->top_k, .digest = digest, .compute_ns = hit.compute_ns, .origin = hit.origin};
+  *record = (struct fc_ring_hit){.top_k = key->top_k,
+                                 .digest = sought.digest,
+                                 .compute_ns = hit.compute_ns,
+                                 .origin = hit.origin};
   memcpy(record->prompt, key->prompt.bytes, sizeof record->prompt);
   return REGION_READER_HIT;
 }

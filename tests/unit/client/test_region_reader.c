@@ -11,6 +11,7 @@
 
 #include "proto/shm/torn_copy.h"
 #include "tests/support/region_builder.h"
+#include "tests/support/region_lookup.h"
 #include "tests/support/runner.h"
 
 #define SIZE 65536u
@@ -42,7 +43,7 @@ static struct fc_key key_of(const char *prompt) {
 }
 
 static enum region_reader_result get_key(const struct fc_key *key) {
-  return region_reader_get(&map, SPACE, fc_key_digest(SPACE, key), key, &value, &hit);
+  return region_lookup(&map, SPACE, fc_key_digest(SPACE, key), key, &value, &hit);
 }
 
 static enum region_reader_result get(const char *prompt) {
@@ -94,27 +95,21 @@ START_TEST(get_other_key_part_miss) {
   (void)add("a", "value", 0);
   ck_assert_int_eq(get_key(&key), REGION_READER_HIT);
   uint64_t digest = fc_key_digest(SPACE, &key); /* the same bucket whatever differs */
-  ck_assert_int_eq(region_reader_get(&map, SPACE + 1, digest, &key, &value, &hit),
-                   REGION_READER_MISS);
+  ck_assert_int_eq(region_lookup(&map, SPACE + 1, digest, &key, &value, &hit), REGION_READER_MISS);
   other.top_k = 4;
-  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
-                   REGION_READER_MISS);
+  ck_assert_int_eq(region_lookup(&map, SPACE, digest, &other, &value, &hit), REGION_READER_MISS);
   other = key;
   other.prompt.bytes[15] ^= 1;
-  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
-                   REGION_READER_MISS);
+  ck_assert_int_eq(region_lookup(&map, SPACE, digest, &other, &value, &hit), REGION_READER_MISS);
   other = key;
   other.view = fc_str_of("bass");
-  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
-                   REGION_READER_MISS);
+  ck_assert_int_eq(region_lookup(&map, SPACE, digest, &other, &value, &hit), REGION_READER_MISS);
   other.op = fc_str_of("o"); /* the same letters together */
   other.view = fc_str_of("pbase");
-  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
-                   REGION_READER_MISS);
+  ck_assert_int_eq(region_lookup(&map, SPACE, digest, &other, &value, &hit), REGION_READER_MISS);
   other.op = fc_str_of("opb");
   other.view = fc_str_of("ase");
-  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
-                   REGION_READER_MISS);
+  ck_assert_int_eq(region_lookup(&map, SPACE, digest, &other, &value, &hit), REGION_READER_MISS);
 }
 END_TEST
 

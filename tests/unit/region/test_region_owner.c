@@ -14,6 +14,7 @@
 #include "daemon/store/store.h"
 #include "tests/support/keys.h"
 #include "tests/support/private_store.h"
+#include "tests/support/region_lookup.h"
 #include "tests/support/runner.h"
 #include "tests/support/shared_region.h"
 
@@ -120,7 +121,7 @@ static enum region_reader_result get(const struct region_reader *map, uint32_t n
   struct fc_key key = key_number(n);
   struct region_reader_hit hit = {0};
   enum region_reader_result result =
-      region_reader_get(map, NAMESPACE_ID, digest_of(n), &key, value, &hit);
+      region_lookup(map, NAMESPACE_ID, digest_of(n), &key, value, &hit);
   if (result == REGION_READER_HIT) {
     ck_assert_uint_eq(hit.compute_ns, 6);
     ck_assert_uint_eq((uint32_t)hit.origin, 5);
