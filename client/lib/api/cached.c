@@ -31,6 +31,8 @@ static int compute_and_put(struct fcache *cache, struct fc_put *put,
 int fcache_cached(struct fcache *cache, const struct fcache_key *key, fcache_compute_fn *compute,
                   void *arg, struct fcache_value *value) {
   struct fc_put put = {.flags = FC_KEEP_FIRST};
+  if (compute != NULL && handle_plain_hit(cache, key, FCACHE_LEASE, value) == FCACHE_OK)
+    return FCACHE_OK;
   handle_enter(cache);
   int rc = handle_key(cache, key, &put.key);
   if (rc < 0)

@@ -1,4 +1,6 @@
 /* Gets of one key: from the region, from the daemon, or from a client that computes it. */
+#include <string.h>
+
 #include "client/lib/api/handle.h"
 #include "client/lib/util/value.h"
 #include "proto/errors.h"
@@ -161,16 +163,34 @@ int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags
                                           .probe = handle_probe(cache)},
                                   .value = value,
                                   .left_ns = (uint64_t)wait_ms * CLOCK_MS_NS};
-  rc = get_over_socket(cache, &lookup, clock_now_ns() - shm_since_ns(shm, start_ns));
+  rc = get_over_socket(cache, &lookup, clock_now_ns() - handle_since_ns(cache, start_ns));
   *epoch = lookup.epoch;
   return rc;
+}
+
+/* After a hit: a later computation begins after this lookup. */
+static void forget_miss(struct fcache *cache, const struct fcache_key *key) {
+  struct fc_hash prompt;
+  memcpy(prompt.bytes, key->prompt.bytes, sizeof prompt.bytes);
+  if (!recent_misses_may_have(&cache->misses, &prompt))
+    return;
+  struct fc_key wire = {.op = fc_str_of(key->op),
+                        .view = fc_str_of(key->view),
+                        .top_k = key->top_k,
+                        .prompt = prompt};
+  recent_misses_remove(&cache->misses, &wire);
 }
 
 static int get(struct fcache *cache, const struct fcache_key *key, unsigned flags, uint32_t wait_ms,
                struct fcache_value *value) {
   struct fc_key wire;
+  int rc = handle_plain_hit(cache, key, flags, value);
+  if (rc == FCACHE_OK)
+    forget_miss(cache, key);
+  if (rc == FCACHE_OK || (rc == FCACHE_MISS && (flags & FCACHE_LOCAL) != 0))
+    return rc;
   handle_enter(cache);
-  int rc = handle_key(cache, key, &wire);
+  rc = handle_key(cache, key, &wire);
   if (rc < 0)
     return rc;
   if (value == NULL)

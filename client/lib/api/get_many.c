@@ -144,12 +144,17 @@ static int get_from_daemon(struct fcache *cache, const struct fc_get_many *get,
  * *now_ns is the begin of the lookups, and becomes the time of the last hit. */
 static int get_from_region(struct fcache *cache, const struct fc_get_many *get, uint64_t *now_ns,
                            struct fcache_value *values, enum lookup_state *states) {
+  struct shm *shm = &cache->connection.shm;
   struct fc_key key = get->key;
-  for (uint32_t i = 0; i < get->n && cache->connection.shm.region.base != NULL; i++) {
+  for (uint32_t i = 0; i < get->n && shm->region.base != NULL; i++) {
     if (states[i] != LOOKUP_PENDING)
       continue;
     memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
-    int rc = handle_hit(cache, &key, get->flags, &values[i], now_ns);
+    shm->labels = labels_find(&shm->labels_table, &key, handle_probe(cache));
+    int rc = handle_plain_hit_at(cache, shm->labels, &key.prompt, key.top_k, get->flags, &values[i],
+                                 now_ns);
+    if (rc == HANDLE_UNUSUAL)
+      rc = handle_hit(cache, &key, get->flags, &values[i], now_ns);
     if (rc < 0)
       return rc;
     if (rc == FCACHE_OK)
@@ -221,7 +226,7 @@ int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
   if ((get->flags & FCACHE_UNRECORDED) == 0 && hits > 0) {
     cache->counters.cache_hits += hits;
     handle_add_wall_time(cache,
-                         hits > region_hits ? shm_since_ns(shm, start_ns) : now_ns - start_ns);
+                         hits > region_hits ? handle_since_ns(cache, start_ns) : now_ns - start_ns);
   }
   return handle_outcome(cache, rc, FCACHE_OK);
 }

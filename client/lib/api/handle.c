@@ -44,6 +44,12 @@ void handle_add_wall_time(struct fcache *cache, uint64_t wall_ns) {
   fc_sum_add(&cache->counters.scoring_wall_ns, wall_ns);
 }
 
+uint64_t handle_since_ns(struct fcache *cache, uint64_t begin_ns) {
+  /* A callback during this call may have forked: the child has no region, with the clock. */
+  (void)connection_leave_parent(&cache->connection);
+  return shm_since_ns(&cache->connection.shm, begin_ns);
+}
+
 void handle_count_computed(struct fcache *cache, uint64_t n, uint64_t compute_ns) {
   cache->counters.cache_misses += n;
   cache->counters.forward_passes += n;
@@ -98,6 +104,7 @@ struct fc_key handle_key_at(const struct fc_key *key, const uint8_t *prompts, si
 }
 
 int fcache_set_probe(struct fcache *cache, const char *probe) {
+  shm_forget_labels(&cache->connection.shm);
   if (probe == NULL) {
     cache->probe[0] = '\0';
     return FCACHE_OK;

@@ -48,6 +48,9 @@ bool handle_may_repeat(struct fcache *cache, int rc, unsigned *repeats);
 /* Adds to counters.scoring_wall_ns. */
 void handle_add_wall_time(struct fcache *cache, uint64_t wall_ns);
 
+/* Returns the time since the begin of a lookup (shm_begin_ns). */
+uint64_t handle_since_ns(struct fcache *cache, uint64_t begin_ns);
+
 /* Counts `n` computed values, whose computation took `compute_ns` together. */
 void handle_count_computed(struct fcache *cache, uint64_t n, uint64_t compute_ns);
 
@@ -76,6 +79,20 @@ int handle_code(int code);
 int handle_outcome(struct fcache *cache, int rc, int degraded);
 
 /* ---- lookups ---- */
+
+/* Looks up a key with the names of the latest lookup in the region: the usual hit, complete with
+ * its record and all counters. FCACHE_OK; FCACHE_MISS: ask the daemon; or HANDLE_UNUSUAL, with
+ * nothing done: other names, flags or states, which the functions below handle. */
+#define HANDLE_UNUSUAL (-1001)
+int handle_plain_hit(struct fcache *cache, const struct fcache_key *key, unsigned flags,
+                     struct fcache_value *value);
+
+/* Does the same for a key with these labels, which are the latest and in the handle's namespace.
+ * *now_ns is the begin of the lookup (shm_begin_ns), and becomes the time of the hit. Counts all
+ * but cache_hits and the wall time. */
+int handle_plain_hit_at(struct fcache *cache, const struct labels *labels,
+                        const struct fc_hash *prompt, uint32_t top_k, unsigned flags,
+                        struct fcache_value *value, uint64_t *now_ns);
 
 /* Looks up one key in the region. FCACHE_OK with the value, and the hit recorded; FCACHE_MISS: ask
  * the daemon; or FC_ENOMEM. *now_ns is the begin of the lookup (shm_begin_ns), and becomes the time

@@ -77,10 +77,10 @@ int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
     return connection_set_error(connection, FC_ENOMEM, "out of memory for a value");
   if (result != REGION_READER_HIT)
     return FCACHE_MISS;
+  record.end_ns = shm_end_ns(&connection->shm); /* before a callback may fork */
   if (shm_connection_check_due(&connection->shm) &&
       !connection_allows_hits(connection, (flags & FCACHE_LOCAL) != 0))
     return FCACHE_MISS;
-  record.end_ns = shm_end_ns(&connection->shm);
   record.wall_ns = record.end_ns > *now_ns ? record.end_ns - *now_ns : 0;
   record.flags = (flags & FCACHE_UNRECORDED) != 0 ? FC_RING_UNRECORDED : 0;
   if (!record_hit(cache, &record, flags))

@@ -43,6 +43,23 @@ static inline uint32_t ring_writer_state(const struct ring_writer *ring) {
   return atomic_load_explicit(&ring->header->state, memory_order_relaxed);
 }
 
+/* Returns the slot for the next hit, if the daemon has the names of `labels` and the ring has room
+ * as far as the latest tail tells. NULL: ring_writer_add_hit may have more success. The slot is not
+ * published before ring_writer_publish. */
+static inline struct fc_ring_hit *ring_writer_next(const struct ring_writer *ring,
+                                                   const struct labels *labels) {
+  if (ring->written[labels->index] != labels->serial || ring->head - ring->tail >= ring->n_slots)
+    return NULL;
+  return (struct fc_ring_hit *)(void *)(ring->slots +
+                                        (size_t)(ring->head & (ring->n_slots - 1)) * FC_RING_SLOT);
+}
+
+/* Publishes the slot of ring_writer_next, which the caller has filled. */
+static inline void ring_writer_publish(struct ring_writer *ring) {
+  /* Release: a daemon that loads this head with acquire order sees the slot complete. */
+  atomic_store_explicit(&ring->header->head, ++ring->head, memory_order_release);
+}
+
 /* Appends a hit, and before it the names of `labels` if the daemon does not have them. Sets the
  * record's kind and context. Returns false, with nothing written, if the ring is full. */
 bool ring_writer_add_hit(struct ring_writer *ring, const struct labels *labels,

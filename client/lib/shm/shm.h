@@ -138,6 +138,25 @@ enum region_reader_result shm_get(struct shm *shm, const struct fc_key *key, str
 /* Returns the daemon's flags for the ring, 0 without one. Not 0: the latest hit needs a message. */
 uint32_t shm_ring_state(const struct shm *shm);
 
+/* Returns the slot of the ring in which the next hit of these labels is recorded, if nothing
+ * unusual is due: the daemon reads the ring, no flag is set, it has the labels and room, and the
+ * connection need not be checked. NULL: use the functions below. Publish with shm_publish_hit. */
+static inline struct fc_ring_hit *shm_next_hit(const struct shm *shm, const struct labels *labels) {
+  if (!shm->ring_read || shm->ring_in_transit || ring_writer_state(&shm->ring) != 0 ||
+      shm->unchecked + 1 >= SHM_UNCHECKED_MAX)
+    return NULL;
+  return ring_writer_next(&shm->ring, labels);
+}
+static inline void shm_publish_hit(struct shm *shm) {
+  shm->unchecked++;
+  ring_writer_publish(&shm->ring);
+}
+
+/* The names or the probe of the handle's keys change: the latest labels are no hint any more. */
+static inline void shm_forget_labels(struct shm *shm) {
+  shm->labels = NULL;
+}
+
 /* Records the latest hit. Returns false if the ring is full or revoked, or the daemon does not read
  * it. */
 bool shm_record_hit(struct shm *shm, const struct fc_ring_hit *record);

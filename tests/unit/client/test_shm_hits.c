@@ -130,6 +130,100 @@ START_TEST(hit_unrecorded_promoted_not_counted) {
 }
 END_TEST
 
+/* Gets the key of "a" with other names. */
+static int get_named(struct fcache *cache, const char *op, const char *view) {
+  struct fcache_key key = client_key("a");
+  struct fcache_value value = {0};
+  key.op = op;
+  key.view = view;
+  int rc = fcache_get(cache, &key, FCACHE_LOCAL, &value);
+  fcache_value_free(&value);
+  return rc;
+}
+
+/* The names are compared with those of the latest hit, which begin or end alike. */
+START_TEST(hit_after_similar_names_by_whole_names) {
+  static const char *const others[][2] = {{"o", "base"},   {"opx", "base"}, {"op", "bas"},
+                                          {"op", "basex"}, {"opb", "ase"},  {"o", "pbase"},
+                                          {"base", "op"},  {"opbase", "b"}};
+  struct fcache *cache = sharing_open(CLIENT_LONG_MS);
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    ck_assert_int_eq(get_named(cache, "op", "base"), FCACHE_OK);
+    ck_assert_int_eq(get_named(cache, others[i][0], others[i][1]), FCACHE_MISS);
+  }
+  char op[] = "op";
+  ck_assert_int_eq(get_named(cache, op, "base"), FCACHE_OK);
+  op[0] = 'x'; /* the same address */
+  ck_assert_int_eq(get_named(cache, op, "base"), FCACHE_MISS);
+  ck_assert_int_eq(get_named(cache, "op", "base"), FCACHE_OK);
+  ck_assert_int_eq(get_named(cache, "", "base"), FCACHE_ENAME);
+  ck_assert_int_eq(get_named(cache, "op\n", "base"), FCACHE_ENAME);
+  ck_assert_int_eq(get_named(cache, NULL, "base"), FCACHE_EINVAL);
+  ck_assert_int_eq(get_named(cache, "op", NULL), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_get(cache, NULL, 0, NULL), FCACHE_EINVAL);
+  ck_assert_uint_eq(library_counters(cache).region_hits, 10);
+  fcache_close(cache);
+}
+END_TEST
+
+START_TEST(hit_after_probe_changed_recorded_with_new_one) {
+  struct fcache *cache = sharing_open(CLIENT_LONG_MS);
+  ck_assert_int_eq(sharing_get(cache, "a"), 'r');
+  ck_assert_int_eq(sharing_get(cache, "a"), 'r');
+  ck_assert_int_eq(fcache_set_probe(cache, "new"), FCACHE_OK);
+  ck_assert_int_eq(sharing_get(cache, "a"), 'r');
+  ck_assert_uint_eq(sharing_head(0), 5);
+  const char *record = ring_build_slot(sharing_ring(0), 3);
+  ck_assert_mem_eq(record + 8, "opbasenew", 9);
+  ck_assert_uint_eq(sharing_hit(0, 2).context, sharing_hit(0, 1).context);
+  ck_assert_uint_ne(sharing_hit(0, 4).context, sharing_hit(0, 1).context);
+  fcache_close(cache);
+}
+END_TEST
+
+/* Each hit of a batch has its record, and together their times are the batch's. */
+START_TEST(hits_of_batch_recorded_each) {
+  struct fcache *cache = sharing_open(CLIENT_LONG_MS);
+  const struct fcache_hash prompts[] = {client_key("a").prompt, client_key("c").prompt,
+                                        client_key("a").prompt};
+  struct fcache_value values[3] = {{0}};
+  bool hit[3];
+  uint64_t wall_ns = 0;
+  ck_assert_int_eq(fcache_get_many(cache, "op", "base", 0, prompts, 3, 0, values, hit), FCACHE_OK);
+  ck_assert_uint_eq(sharing_head(0), 4);
+  for (uint64_t i = 0; i < 3; i++) {
+    ck_assert(hit[i]);
+    ck_assert_mem_eq(values[i].data, "region", 6);
+    ck_assert_mem_eq(sharing_hit(0, i + 1).prompt, prompts[i].bytes, FC_HASH_SIZE);
+    wall_ns += sharing_hit(0, i + 1).wall_ns;
+    fcache_value_free(&values[i]);
+  }
+  ck_assert_uint_eq(library_counters(cache).scoring_wall_ns, wall_ns);
+  ck_assert_uint_eq(library_counters(cache).region_hits, 3);
+  ck_assert_uint_eq(library_counters(cache).cache_hits, 3);
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.seen), 1); /* hello */
+  fcache_close(cache);
+}
+END_TEST
+
+/* More hits than the ring has slots, and than are served between two checks of the connection. */
+START_TEST(hits_beyond_ring_and_check_all_served) {
+  struct fcache *cache = sharing_open(CLIENT_LONG_MS);
+  const unsigned hits = 5000;
+  for (unsigned i = 0; i < hits; i++)
+    ck_assert_int_eq(sharing_get(cache, i % 3 == 0 ? "c" : "a"), 'r');
+  struct fcache_counters counters = library_counters(cache);
+  ck_assert_uint_eq(counters.cache_hits, hits);
+  ck_assert_uint_eq(counters.region_hits, hits);
+  ck_assert_uint_eq(counters.unrecorded, 0);
+  uint64_t head = sharing_head(0);
+  ck_assert_uint_eq(head, 1 + hits);
+  for (uint64_t i = head - SHARING_SLOTS + 1; i < head; i++)
+    ck_assert_uint_ge(sharing_hit(0, i).end_ns, sharing_hit(0, i - 1).end_ns);
+  fcache_close(cache);
+}
+END_TEST
+
 START_TEST(hit_with_probe_recorded_with_it) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   ck_assert_int_eq(fcache_set_probe(cache, "probe"), FCACHE_OK);
@@ -239,6 +333,10 @@ int main(void) {
   tcase_add_test(tcase, hit_in_region_no_system_call);
   tcase_add_test(tcase, miss_in_region_uses_socket);
   tcase_add_test(tcase, hit_unrecorded_promoted_not_counted);
+  tcase_add_test(tcase, hit_after_similar_names_by_whole_names);
+  tcase_add_test(tcase, hit_after_probe_changed_recorded_with_new_one);
+  tcase_add_test(tcase, hits_of_batch_recorded_each);
+  tcase_add_test(tcase, hits_beyond_ring_and_check_all_served);
   tcase_add_test(tcase, hit_with_probe_recorded_with_it);
   tcase_add_test(tcase, get_many_partly_in_region_rest_requested);
   tcase_add_test(tcase, local_hit_recorded_and_counted);
