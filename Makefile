@@ -45,6 +45,11 @@ MACHINE = $(eval MACHINE := $(shell $(CC) -dumpmachine))$(MACHINE)
 HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
   $(if $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE)),-fcf-protection) \
   $(if $(filter aarch64-% arm64-%,$(MACHINE)),-mbranch-protection=standard)
+# gcc copies up to 8 KiB by REP MOVSQ in place, on every processor. memcpy of the C library knows the processor, and
+# client/lib/util/value.c relies on it. clang always calls it.
+COPY_CALLS = $(eval COPY_CALLS := $(if $(filter x86_64-%,$(MACHINE)),$(shell \
+  $(CC) -Werror -mmemcpy-strategy=libcall:-1:noalign -E -x c /dev/null >/dev/null 2>&1 && \
+  echo -mmemcpy-strategy=libcall:-1:noalign)))$(COPY_CALLS)
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 # Not empty in a sanitizer or coverage build, which runs slower and is not hardened.
 INSTRUMENTED := $(SAN)$(if $(COVERAGE),coverage)
@@ -52,7 +57,7 @@ OPT := $(if $(INSTRUMENTED),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(COVERAGE),--coverage -fprofile-update=atomic)
 CPPFLAGS += -D_GNU_SOURCE -DFC_VERSION='"$(VERSION)"' -I. -Iclient/include
 CFLAGS ?= -g
-FC_CFLAGS = -std=c11 $(CFLAGS) $(OPT) $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) $(PKG_CFLAGS) -MMD -MP
+FC_CFLAGS = -std=c11 $(CFLAGS) $(OPT) $(COPY_CALLS) $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) $(PKG_CFLAGS) -MMD -MP
 FC_LDFLAGS = $(LDFLAGS) $(LDHARDEN) $(SANFLAGS)
 
 PROTO_SRC := $(wildcard proto/*.c proto/*/*.c)
