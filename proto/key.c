@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "proto/limits.h"
 #include "proto/utf8.h"
+#include "proto/xxh3.h"
 
 /* Returns the length of the character at `s`, or 0 if a name may not contain it. */
 static size_t name_char(const uint8_t *s, size_t size) {
@@ -77,7 +76,7 @@ struct fc_hash fc_hash_prompt(const void *prompt, size_t size) {
   XXH128_canonical_t canonical;
   struct fc_hash hash;
 
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(size ? prompt : "", size));
+  XXH128_canonicalFromHash(&canonical, fc_xxh3_128(prompt, size));
   memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);
   return hash;
 }

@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "daemon/base/check.h"
 #include "proto/image/image_bytes.h"
+#include "proto/xxh3.h"
 
 enum {
   AT_FLAGS = 4,
@@ -28,7 +27,7 @@ static uint64_t checksum_of(const uint8_t head[FLEET_VALUE_HEAD], const struct f
   image_put64(without + AT_CHECKSUM, 0);
   memcpy(without + FLEET_VALUE_HEAD, hash->bytes, FC_HASH_SIZE);
   uint64_t seed = XXH3_64bits(without, sizeof without);
-  return size == 0 ? seed : XXH3_64bits_withSeed(data, size, seed);
+  return size == 0 ? seed : fc_xxh3_64(data, size, seed);
 }
 
 void fleet_value_encode_head(const struct fleet_value *value, const struct fc_hash *hash,

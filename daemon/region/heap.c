@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 #include "proto/shm/torn_copy.h"
+#include "proto/xxh3.h"
 
 /* Smaller values stay in one piece, because the rests of their pieces would be new holes. */
 #define PIECES_MIN_SIZE (2u * ARENA_PIECE_MIN)
@@ -409,9 +408,7 @@ static void write_names(struct fc_region_entry *placed, const struct fc_key *key
 /* Writes the fields that differ between two values of the same key and size. */
 static void write_value_fields(struct fc_region_entry *placed, uint32_t number,
                                const struct heap_value *value, uint32_t n_pieces) {
-  /* An empty value may be a NULL pointer. */
-  uint32_t checksum = (uint32_t)XXH3_64bits_withSeed(value->size > 0 ? value->data : "",
-                                                     value->size, value->digest);
+  uint32_t checksum = (uint32_t)fc_xxh3_64(value->data, value->size, value->digest);
   region_writer_store(&placed->shape, fc_region_shape(value->key->op.size, value->key->view.size,
                                                       n_pieces, checksum));
   region_writer_store(&placed->compute_ns, value->compute_ns);

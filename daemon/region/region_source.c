@@ -7,10 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
 #include "daemon/base/check.h"
 #include "proto/errors.h"
+#include "proto/xxh3.h"
 
 static_assert(FC_REGION_LAYOUT == 2, "another layout of regions needs another CATALOG_LAYOUT");
 
@@ -258,7 +257,7 @@ static uint32_t checksum_of(const struct region_source *source,
   uint32_t n = fc_region_n_pieces(load(&placed->shape));
   const struct fc_region_piece *table = table_of(placed);
   if (n == 0)
-    return (uint32_t)XXH3_64bits_withSeed(table, load(&placed->numbers) >> 32, digest);
+    return (uint32_t)fc_xxh3_64(table, load(&placed->numbers) >> 32, digest);
   (void)XXH3_64bits_reset_withSeed(source->hash, digest); /* these fail only for NULL */
   for (uint32_t i = 0; i < n; i++)
     (void)XXH3_64bits_update(source->hash, source->base + load(&table[i].offset),

@@ -2,9 +2,8 @@
 
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "proto/image/image_bytes.h"
+#include "proto/xxh3.h"
 
 #define RECORD_MAGIC 0x43455246u /* "FREC" */
 
@@ -31,7 +30,7 @@ static uint64_t head_checksum(const uint8_t *head, size_t bytes, uint64_t salt) 
 }
 
 uint32_t image_value_checksum(const void *value, size_t size, uint64_t digest) {
-  return (uint32_t)XXH3_64bits_withSeed(value, size, digest);
+  return (uint32_t)fc_xxh3_64(value, size, digest);
 }
 
 size_t image_record_encode(const struct image_record *record, uint64_t salt,
