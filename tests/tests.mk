@@ -97,6 +97,21 @@ $(UNIT_TESTS) $(SYSTEM_TESTS): $(TB)/%: $(TB)/obj/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(test_link)
+# The copies that older processors make, by their features (torn_copy_x86.h): none, AVX2, also AVX-512, only strings.
+# Other processors than x86-64 run the same test again.
+TORN_COPY_TESTS := $(foreach f,0 2 6 8,$(TB)/unit/proto/test_torn_copy_features_$(f))
+define torn_copy_rules
+$(TB)/obj/torn_copy_features/$(1).o: proto/shm/torn_copy.c | $(DEPS_OK)
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(CPPFLAGS) -DFC_TORN_COPY_FEATURES=$(1)u $$(FC_CFLAGS) $$(HARDEN) -c -o $$@ $$<
+$(TB)/unit/proto/test_torn_copy_features_$(1): $(TB)/obj/unit/proto/test_torn_copy.o $(TB)/obj/torn_copy_features/$(1).o
+endef
+$(foreach f,0 2 6 8,$(eval $(call torn_copy_rules,$(f))))
+$(TORN_COPY_TESTS): $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
 # This test makes allocations fail.
 $(TB)/unit/leases/test_leases_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 .SECONDARY: $(UNIT_SRC:tests/%.c=$(TB)/obj/%.o) $(SYSTEM_SRC:tests/%.c=$(TB)/obj/%.o)
@@ -200,7 +215,7 @@ storm-crash-mutants: all $(CRASH_MUTANT_TESTS) $(UNIT_MUTANTS)
 # A sanitizer build has no mutants: a sanitizer may find the mutant's fault before its storm does.
 MUTANTS_CHECKED := $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED))
 UNIT_MUTANTS_CHECKED := $(if $(INSTRUMENTED),,$(call picked,$(UNIT_MUTANTS_TEST)))
-COMPILED_TESTS = $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) $(FLEET_SIM_TEST) $(MUTANTS_CHECKED)
+COMPILED_TESTS = $(UNIT_TESTS) $(TORN_COPY_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) $(FLEET_SIM_TEST) $(MUTANTS_CHECKED)
 tests: all man python $(TIER_LINKS) $(call picked,$(COMPILED_TESTS)) $(if $(UNIT_MUTANTS_CHECKED),$(UNIT_MUTANTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \

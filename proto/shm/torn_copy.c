@@ -1,6 +1,7 @@
 #include "proto/shm/torn_copy.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define ZEROS_BYTES 4096u /* stays in the nearest cache while much is zeroed */
@@ -23,82 +24,86 @@ static void store(void *word, uint64_t value) {
 }
 
 #if defined(__x86_64__) && !defined(WORDS_ALONE)
+#include "proto/shm/torn_copy_x86.h"
 
-#define WIDE_BYTES 128u  /* that one round of AVX2 copies */
-#define NARROW_BYTES 64u /* and one of SSE2, which every x86-64 has */
+/* Measured: see docs/decisions/0109-copies-by-strings-and-vectors.md. */
+#define READ_VECTORS_MIN 64u   /* bytes */
+#define READ_STRING_MIN 24576u /* with both sides, more than the nearest cache */
+#define WRITE_STRING_MIN 2048u /* the lines are rarely in a cache */
+#define LINE_BYTES 64u
 
-/* Each copies `rounds` (> 0) rounds upwards, and loads a whole round before it stores it. So a move
- * to a lower address may overlap. */
-static void copy_wide(void *to, const void *from, size_t rounds) {
-  __asm__ volatile("1:\n\t"
-                   "vmovdqu   (%[from]), %%ymm0\n\t"
-                   "vmovdqu 32(%[from]), %%ymm1\n\t"
-                   "vmovdqu 64(%[from]), %%ymm2\n\t"
-                   "vmovdqu 96(%[from]), %%ymm3\n\t"
-                   "vmovdqu %%ymm0,   (%[to])\n\t"
-                   "vmovdqu %%ymm1, 32(%[to])\n\t"
-                   "vmovdqu %%ymm2, 64(%[to])\n\t"
-                   "vmovdqu %%ymm3, 96(%[to])\n\t"
-                   "add $128, %[from]\n\t"
-                   "add $128, %[to]\n\t"
-                   "dec %[rounds]\n\t"
-                   "jnz 1b\n\t"
-                   "vzeroupper" /* else SSE code that follows is slow on some processors */
-                   : [to] "+r"(to), [from] "+r"(from), [rounds] "+r"(rounds)
-                   :
-                   : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3");
-}
-
-static void copy_narrow(void *to, const void *from, size_t rounds) {
-  __asm__ volatile("1:\n\t"
-                   "movdqu   (%[from]), %%xmm0\n\t"
-                   "movdqu 16(%[from]), %%xmm1\n\t"
-                   "movdqu 32(%[from]), %%xmm2\n\t"
-                   "movdqu 48(%[from]), %%xmm3\n\t"
-                   "movdqu %%xmm0,   (%[to])\n\t"
-                   "movdqu %%xmm1, 16(%[to])\n\t"
-                   "movdqu %%xmm2, 32(%[to])\n\t"
-                   "movdqu %%xmm3, 48(%[to])\n\t"
-                   "add $64, %[from]\n\t"
-                   "add $64, %[to]\n\t"
-                   "dec %[rounds]\n\t"
-                   "jnz 1b"
-                   : [to] "+r"(to), [from] "+r"(from), [rounds] "+r"(rounds)
-                   :
-                   : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3");
+static bool read_many(uint8_t *to, const uint8_t *from, size_t size) {
+  if (size < READ_VECTORS_MIN)
+    return false;
+  unsigned features = get_features();
+  if (size >= READ_STRING_MIN && (features & FEATURE_STRINGS) != 0) {
+    size_t head = -(uintptr_t)to & (LINE_BYTES - 1);
+    copy_vectors(to, from, LINE_BYTES, 16);
+    copy_string_from_memory(to + head, from + head, size - head);
+    order_loads();
+  } else if ((features & FEATURE_AVX512) != 0) {
+    copy_vectors(to, from, size, 64);
+  } else if ((features & FEATURE_AVX2) != 0) {
+    copy_vectors(to, from, size, 32);
+  } else {
+    copy_vectors(to, from, size, 16);
+  }
+  return true;
 }
 
 /* Copies whole rounds. Returns the number of copied bytes, a multiple of 8. */
-static size_t copy_rounds(uint8_t *to, const uint8_t *from, size_t size) {
+static size_t move_many(uint8_t *to, const uint8_t *from, size_t size) {
   size_t done = 0;
-  /* The compiler's library asks the processor once, before main. */
-  if (size >= WIDE_BYTES && __builtin_cpu_supports("avx2")) {
-    copy_wide(to, from, size / WIDE_BYTES);
-    done = size - size % WIDE_BYTES;
+  if (size >= 4u * 32 && (get_features() & FEATURE_AVX2) != 0) {
+    copy_vector_rounds(to, from, size / (4u * 32), 32);
+    end_vectors(32);
+    done = size - size % (4u * 32);
   }
-  if (size - done >= NARROW_BYTES) {
-    copy_narrow(to + done, from + done, (size - done) / NARROW_BYTES);
-    done = size - size % NARROW_BYTES;
+  if (size - done >= 4u * 16) {
+    copy_vector_rounds(to + done, from + done, (size - done) / (4u * 16), 16);
+    done = size - size % (4u * 16);
   }
   return done;
 }
 
+/* Returns the number of copied bytes, a multiple of 8. */
+static size_t write_many(uint8_t *to, const uint8_t *from, size_t size) {
+  if (size < WRITE_STRING_MIN || (get_features() & FEATURE_STRINGS) == 0)
+    return move_many(to, from, size);
+  size_t head = -(uintptr_t)to & (LINE_BYTES - 1);
+  copy_vectors(to, from, LINE_BYTES, 16);
+  copy_string(to + head, from + head, (size - head) & ~(size_t)7);
+  return head + ((size - head) & ~(size_t)7);
+}
+
 #else
 
-static size_t copy_rounds(uint8_t *to, const uint8_t *from, size_t size) {
+static bool read_many(uint8_t *to, const uint8_t *from, size_t size) {
+  (void)to;
+  (void)from;
+  (void)size;
+  return false;
+}
+
+static size_t move_many(uint8_t *to, const uint8_t *from, size_t size) {
   (void)to;
   (void)from;
   (void)size;
   return 0;
 }
 
+static size_t write_many(uint8_t *to, const uint8_t *from, size_t size) {
+  return move_many(to, from, size);
+}
+
 #endif
 
 void fc_torn_read(void *to, const void *shared, size_t size) {
-  size_t done = copy_rounds(to, shared, size);
-  uint8_t *at = (uint8_t *)to + done;
-  const uint8_t *from = (const uint8_t *)shared + done;
-  for (size -= done; size >= 8; size -= 8, at += 8, from += 8) {
+  if (read_many(to, shared, size))
+    return;
+  uint8_t *at = to;
+  const uint8_t *from = shared;
+  for (; size >= 8; size -= 8, at += 8, from += 8) {
     uint64_t word = load(from);
     memcpy(at, &word, 8);
   }
@@ -109,7 +114,7 @@ void fc_torn_read(void *to, const void *shared, size_t size) {
 }
 
 void fc_torn_write(void *shared, const void *from, size_t size) {
-  size_t done = copy_rounds(shared, from, size);
+  size_t done = write_many(shared, from, size);
   uint8_t *to = (uint8_t *)shared + done;
   const uint8_t *at = (const uint8_t *)from + done;
   for (size -= done; size >= 8; size -= 8, at += 8, to += 8) {
@@ -134,7 +139,7 @@ void fc_torn_zero(void *shared, size_t size) {
 }
 
 void fc_torn_move_down(void *to, const void *from, size_t size) {
-  size_t done = copy_rounds(to, from, size);
+  size_t done = move_many(to, from, size);
   for (; done < size; done += 8)
     store((uint8_t *)to + done, load((const uint8_t *)from + done));
 }

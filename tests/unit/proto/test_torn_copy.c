@@ -1,11 +1,13 @@
-/* Copies out of, into and within shared memory: every size around the rounds of vectors, every
- * alignment, and not a byte beyond. */
+/* Copies out of, into and within shared memory: every size around the rounds of vectors, sizes
+ * around those from which strings copy, every alignment, and not a byte beyond. tests.mk also links
+ * this with the copies of older processors. */
 #include "proto/shm/torn_copy.h"
 
 #include <check.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/support/runner.h"
 
@@ -107,6 +109,74 @@ START_TEST(read_large_value_whole) {
 }
 END_TEST
 
+/* Sizes around those from which torn_copy.c copies in another way. */
+static const size_t bounds[] = {2040,  2047,  2048,  2049,  2111,  2112,  8191,  8193,
+                                24575, 24576, 24577, 24639, 24640, 32773, 40000, 65544};
+enum { N_BOUNDS = sizeof bounds / sizeof bounds[0], BOUND_ROOM = 65544 + 256 };
+
+START_TEST(read_at_bounds_copies_exactly) {
+  static uint8_t shared[BOUND_ROOM] __attribute__((aligned(64)));
+  static uint8_t to[BOUND_ROOM] __attribute__((aligned(64)));
+  fill(shared, sizeof shared, 6);
+  for (size_t i = 0; i < N_BOUNDS; i++)
+    for (size_t at = 0; at < 64; at += 8)
+      for (size_t shift = 0; shift < 67; shift += 11) {
+        memset(to, 0xee, sizeof to);
+        fc_torn_read(to + shift, shared + at, bounds[i]);
+        ck_assert(memcmp(to + shift, shared + at, bounds[i]) == 0);
+        ck_assert(is_all(to, shift, 0xee));
+        ck_assert(is_all(to + shift + bounds[i], sizeof to - shift - bounds[i], 0xee));
+      }
+}
+END_TEST
+
+START_TEST(write_at_bounds_copies_exactly) {
+  static uint8_t shared[BOUND_ROOM] __attribute__((aligned(64)));
+  static uint8_t from[BOUND_ROOM] __attribute__((aligned(64)));
+  fill(from, sizeof from, 7);
+  for (size_t i = 0; i < N_BOUNDS; i++)
+    for (size_t at = 0; at < 64; at += 8)
+      for (size_t shift = 0; shift < 67; shift += 11) {
+        size_t size = bounds[i], end = at + padded(size);
+        memset(shared, 0xee, sizeof shared);
+        fc_torn_write(shared + at, from + shift, size);
+        ck_assert(memcmp(shared + at, from + shift, size) == 0);
+        ck_assert(is_all(shared, at, 0xee));
+        ck_assert(is_all(shared + at + size, end - at - size, 0));
+        ck_assert(is_all(shared + end, sizeof shared - end, 0xee));
+      }
+}
+END_TEST
+
+/* Returns memory of `size` bytes, a multiple of the page size, whose neighbours are no memory. */
+static uint8_t *guarded(size_t size) {
+  enum { GUARD = 1 << 16 };
+  uint8_t *base = mmap(NULL, size + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ck_assert(base != MAP_FAILED);
+  ck_assert_int_eq(mprotect(base + GUARD, size, PROT_READ | PROT_WRITE), 0);
+  return base + GUARD;
+}
+
+static void copy_at_both_ends(uint8_t *shared, uint8_t *own, size_t room, size_t size) {
+  size_t whole = padded(size);
+  fc_torn_read(own, shared + room - whole, size);
+  fc_torn_read(own + room - size, shared, size);
+  fc_torn_write(shared, own + room - size, size);
+  fc_torn_write(shared + room - whole, own, size);
+  fc_torn_move_down(shared, shared + room - whole, whole);
+}
+
+/* A sanitizer sees no access of the machine code, so a fault has to show it. */
+START_TEST(copies_stay_in_their_memory) {
+  enum { ROOM_BYTES = 1 << 18 };
+  uint8_t *shared = guarded(ROOM_BYTES), *own = guarded(ROOM_BYTES);
+  for (size_t size = 1; size <= SIZE_MAX_TESTED; size++)
+    copy_at_both_ends(shared, own, ROOM_BYTES, size);
+  for (size_t i = 0; i < N_BOUNDS; i++)
+    copy_at_both_ends(shared, own, ROOM_BYTES, bounds[i]);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("shared");
   TCase *tcase = tcase_create("shared");
@@ -115,6 +185,9 @@ int main(void) {
   tcase_add_test(tcase, zero_any_size_keeps_neighbours);
   tcase_add_test(tcase, move_down_overlapping_keeps_bytes);
   tcase_add_test(tcase, read_large_value_whole);
+  tcase_add_test(tcase, read_at_bounds_copies_exactly);
+  tcase_add_test(tcase, write_at_bounds_copies_exactly);
+  tcase_add_test(tcase, copies_stay_in_their_memory);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
