@@ -32,6 +32,19 @@ static void prompt_at(struct fc_key *key, const uint8_t *prompts, uint32_t i) {
   memcpy(key->prompt.bytes, prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
 }
 
+/* Computes the digests of the next keys from `first` on, and loads their entries into the cache. */
+static void prepare_lookups(const struct call *call, const struct fc_get_many *get, uint32_t first,
+                            uint64_t digests[STORE_PREFETCH_MAX]) {
+  struct fc_key key = get->key;
+  uint32_t n = get->n - first < STORE_PREFETCH_MAX ? get->n - first : STORE_PREFETCH_MAX;
+  uint64_t names = fc_key_digest_names(call->session->ns->seed, key.op, key.view);
+  for (uint32_t i = 0; i < n; i++) {
+    prompt_at(&key, get->prompts, first + i);
+    digests[i] = fc_key_digest_finish(names, &key.prompt, key.top_k);
+  }
+  store_prefetch_chains(call->dispatch->store, digests, n);
+}
+
 /* Finds the entries of as many keys from `first` on as fit in one part. Changes nothing in the
  * store, because the part may have to wait. */
 static void find_part(const struct call *call, const struct fc_get_many *get, uint32_t first,
@@ -40,9 +53,14 @@ static void find_part(const struct call *call, const struct fc_get_many *get, ui
   part->first = first;
   part->n = 0;
   part->bytes = 0;
+  uint64_t digests[STORE_PREFETCH_MAX];
   while (part->n < PART_KEYS && first + part->n < get->n) {
+    uint32_t i = part->n % STORE_PREFETCH_MAX;
+    if (i == 0)
+      prepare_lookups(call, get, first + part->n, digests);
     prompt_at(&part->key, get->prompts, first + part->n);
-    struct entry *entry = store_peek(call->dispatch->store, call->session->ns, &part->key);
+    struct entry *entry =
+        store_peek_digest(call->dispatch->store, call->session->ns, digests[i], &part->key);
     size_t more = KEY_OVERHEAD_BYTES + (entry == NULL ? 0 : entry_value_size(entry));
     if (part->n > 0 && part->bytes + more > PART_BYTES)
       break; /* but a part has at least one key */

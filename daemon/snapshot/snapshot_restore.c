@@ -15,7 +15,7 @@
 
 #define PROGRESS_EVERY (1u << 16) /* records */
 
-static_assert(IMAGE_BATCH <= STORE_RESTORE_BATCH, "a batch is prefetched at once");
+static_assert(IMAGE_BATCH <= STORE_PREFETCH_MAX, "a batch is prefetched at once");
 
 struct restore {
   struct snapshot *snapshot;
@@ -189,7 +189,7 @@ static int restore_records(struct restore *restore) {
   while ((n = image_reader_next(&restore->reader, batch)) > 0) {
     for (int i = 0; i < n; i++)
       digests[i] = batch[i].digest;
-    store_restore_prefetch(snapshot->config.cache.store, digests, (size_t)n);
+    store_prefetch_chains(snapshot->config.cache.store, digests, (size_t)n);
     for (int i = 0; i < n; i++)
       restore_record(restore, &batch[i]);
     if (snapshot->config.progress != NULL && restore->reader.records - reported > PROGRESS_EVERY) {

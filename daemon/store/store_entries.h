@@ -147,6 +147,11 @@ struct entry *store_peek(const struct store *store, const struct namespace *ns,
 struct entry *store_peek_digest(const struct store *store, const struct namespace *ns,
                                 uint64_t digest, const struct fc_key *key);
 
+/* Loads the chains of up to STORE_PREFETCH_MAX digests into the processor's cache, all at the same
+ * time. Lookups and puts of these keys that follow soon do not wait for one line after the other. */
+#define STORE_PREFETCH_MAX 32u
+void store_prefetch_chains(const struct store *store, const uint64_t *digests, size_t n);
+
 /* Look up many entries by hints, which may be any number: the upper half of an entry's `origin`.
  * The first call prefetches the entry's metadata. The second returns the entry if the hint leads to
  * that digest in the namespace, and prefetches what store_use writes; else it returns NULL, and the

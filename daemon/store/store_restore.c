@@ -6,8 +6,6 @@
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
-enum { PREFETCH_ROUNDS = 5 }; /* a full cache of small values has four entries a bucket */
-
 /* ---- inserting ---- */
 
 /* Returns whether the limits leave room for an entry of `charge` in the place of `old` (or NULL).
@@ -73,20 +71,6 @@ int store_restore(struct store *store, struct namespace *ns, const struct fc_key
   if (store->saved->last_stamp < info->stamp)
     store->saved->last_stamp = info->stamp;
   return FC_STORED;
-}
-
-/* Each round loads one entry of each chain. Later entries of long chains are left to the lookup. */
-void store_restore_prefetch(const struct store *store, const uint64_t *digests, size_t n) {
-  const struct fc_region_entry *at[STORE_RESTORE_BATCH];
-  check_le(n, STORE_RESTORE_BATCH);
-  for (size_t i = 0; i < n; i++)
-    region_writer_prefetch(store->region, digests[i]);
-  for (size_t i = 0; i < n; i++)
-    __builtin_prefetch(at[i] = region_writer_first(store->region, digests[i]));
-  for (unsigned round = 0; round < PREFETCH_ROUNDS; round++)
-    for (size_t i = 0; i < n; i++)
-      if (at[i] != NULL)
-        __builtin_prefetch(at[i] = region_writer_next(store->region, at[i]));
 }
 
 /* ---- sorting ----

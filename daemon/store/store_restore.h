@@ -28,11 +28,6 @@ struct store_restore_info {
 int store_restore(struct store *store, struct namespace *ns, const struct fc_key *key,
                   const void *value, uint32_t size, const struct store_restore_info *info);
 
-/* Loads the chains of up to STORE_RESTORE_BATCH digests into the processor's cache, all at the same
- * time. A store_restore of each that follows soon takes half the time. */
-#define STORE_RESTORE_BATCH 32u
-void store_restore_prefetch(const struct store *store, const uint64_t *digests, size_t n);
-
 /* Links all entries of the store into the LRU orders of their namespaces and of all, by their
  * stamps. Reads nothing of the former orders, and finds the entries by their slots (name_space is
  * not 0). Entries with the same stamp become neighbours; *duplicates is their number (NULL: not
