@@ -74,15 +74,28 @@ static inline enum mp_result mp_read_bytes(const uint8_t **at, const uint8_t *en
   return MP_OK;
 }
 
+/* Returns the big-endian number of `width` bytes, 1 to 8. The compiler makes one load of each of
+ * the usual widths. */
+static inline uint64_t mp_number(const uint8_t *bytes, unsigned width) {
+  uint64_t number = 0;
+  if (width == 1)
+    return bytes[0];
+  if (width == 2)
+    return (uint64_t)bytes[0] << 8 | bytes[1];
+  if (width == 4)
+    return (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
+  for (unsigned i = 0; i < width; i++)
+    number = number << 8 | bytes[i];
+  return number;
+}
+
 /* Reads a big-endian number of `width` bytes, 1 to 8. */
 static inline enum mp_result mp_read_number(const uint8_t **at, const uint8_t *end, unsigned width,
                                             uint64_t *number) {
   const uint8_t *bytes;
   if (mp_read_bytes(at, end, width, &bytes) != MP_OK)
     return MP_CUT;
-  *number = bytes[0];
-  for (unsigned i = 1; i < width; i++)
-    *number = *number << 8 | bytes[i];
+  *number = mp_number(bytes, width);
   return MP_OK;
 }
 

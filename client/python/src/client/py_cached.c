@@ -156,15 +156,18 @@ static PyObject *compute_only(struct call *call) {
 METHOD_FAST(client_cached) {
   static const struct args_spec spec = {
       "cached", 5, 5, {"op", "view", "prompt", "top_k", "compute", NULL}};
-  struct call call = {.client = (struct client *)self};
+  struct call call; /* not zeroed as a whole, which takes as long as all checks of the arguments */
   PyObject *given[ARGS_MAX];
   if (n_args != 5 || keywords != NULL) {
     if (args_parse(&spec, args, n_args, keywords, given) < 0)
       return NULL;
     args = given;
   }
+  call.client = (struct client *)self;
   if (!client_enter(call.client) || keys_make(args[0], args[1], args[2], args[3], &call.key) < 0)
     return NULL;
+  call.result = call.error = NULL;
+  call.time = (struct computation_time){0};
   call.op = args[0];
   call.compute = args[4];
   int is_off = client_is_off(call.client);

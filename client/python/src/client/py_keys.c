@@ -7,14 +7,25 @@
 #include "glue/py_errors.h"
 #include "items.h"
 
+/* Points *data at the UTF-8 of a str. ASCII, which most are, is read in place. 0, or -1 with an
+ * exception. */
+static int utf8_of(PyObject *object, const char **data, Py_ssize_t *size) {
+  if (PyUnicode_IS_COMPACT_ASCII(object)) {
+    *data = (const char *)PyUnicode_DATA(object);
+    *size = PyUnicode_GET_LENGTH(object);
+    return 0;
+  }
+  *data = PyUnicode_AsUTF8AndSize(object, size);
+  return *data == NULL ? -1 : 0;
+}
+
 int keys_name(PyObject *object, const char *what, const char **out) {
   Py_ssize_t size;
   if (!PyUnicode_Check(object)) {
     PyErr_Format(PyExc_TypeError, "%s must be a str, not %.200s", what, Py_TYPE(object)->tp_name);
     return -1;
   }
-  *out = PyUnicode_AsUTF8AndSize(object, &size);
-  if (*out == NULL)
+  if (utf8_of(object, out, &size) < 0)
     return -1;
   if (strlen(*out) == (size_t)size)
     return 0;
@@ -27,8 +38,7 @@ int keys_prompt(PyObject *prompt, struct fcache_hash *out) {
   const char *data;
   Py_ssize_t size;
   if (PyUnicode_Check(prompt)) {
-    data = PyUnicode_AsUTF8AndSize(prompt, &size);
-    if (data == NULL)
+    if (utf8_of(prompt, &data, &size) < 0)
       return -1;
   } else if (PyBytes_Check(prompt)) {
     data = PyBytes_AS_STRING(prompt);
@@ -79,6 +89,8 @@ int keys_top_k(PyObject *top_k, struct top_k *out) {
   *out = (struct top_k){0};
   if (top_k == NULL)
     return 0;
+  if (PyLong_CheckExact(top_k))
+    return parse_top_k(top_k, out);
   PyObject *number = PyNumber_Index(top_k);
   if (number == NULL) {
     if (PyErr_ExceptionMatches(PyExc_TypeError))

@@ -6,7 +6,7 @@
 #include "value_decode.h"
 
 static bool numpy_for_decoding(void) {
-  if (npy_load())
+  if (npy_loaded || npy_load())
     return true;
   chain_raise(errors_decode, "the value holds a numpy array or scalar, "
                              "and numpy cannot be imported in this process");

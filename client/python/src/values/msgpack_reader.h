@@ -27,23 +27,32 @@ struct reader {
   struct block_room *room; /* for arrays; its buffer, if it owns one, has the bytes */
 };
 
+/* Compares the 8 bytes at two addresses. */
+static inline bool same_word(const uint8_t *a, const uint8_t *b) {
+  uint64_t x, y;
+
+  memcpy(&x, a, sizeof x);
+  memcpy(&y, b, sizeof y);
+  return x == y;
+}
+
 /* Compares two texts of the same size. Most are names of a few bytes, for which a call of memcmp
  * takes longer. */
 static inline bool same_text(const void *a, const void *b, size_t size) {
   const uint8_t *left = a, *right = b;
-  uint64_t x, y;
 
-  for (; size >= sizeof x; size -= sizeof x, left += sizeof x, right += sizeof x) {
-    memcpy(&x, left, sizeof x);
-    memcpy(&y, right, sizeof y);
-    if (x != y)
+  if (size < 8) {
+    for (size_t i = 0; i < size; i++) {
+      if (left[i] != right[i])
+        return false;
+    }
+    return true;
+  }
+  for (size_t i = 0; i + 8 < size; i += 8) {
+    if (!same_word(left + i, right + i))
       return false;
   }
-  for (; size > 0; size--) {
-    if (*left++ != *right++)
-      return false;
-  }
-  return true;
+  return same_word(left + size - 8, right + size - 8); /* may repeat some bytes */
 }
 
 /* Raises DecodeError: "not a stored value: `what` (at byte N)". */
@@ -95,6 +104,16 @@ static inline bool reader_str(struct reader *reader, const uint8_t **bytes, uint
   uint8_t first;
   return reader_byte(reader, &first) && reader_str_size(reader, first, size) &&
          reader_bytes(reader, *size, bytes);
+}
+
+/* Skips a str in its short form if it is this one. Returns false with the reader unchanged if not.
+ */
+static inline bool reader_skip_str(struct reader *reader, const char *text, size_t size) {
+  if (size > MP_NIL - MP_FIXSTR - 1 || reader_left(reader) <= size ||
+      *reader->at != MP_FIXSTR + size || !same_text(text, reader->at + 1, size))
+    return false;
+  reader->at += 1 + size;
+  return true;
 }
 
 static inline bool reader_array(struct reader *reader, uint64_t *count) {

@@ -3,29 +3,36 @@
 #include "registry.h"
 #include "value_decode.h"
 
-/* Returns the index of the field in the class, usually `expected`; n_fields if it has none. */
-static size_t field_place(const struct record *record, const uint8_t *text, uint64_t size,
-                          size_t expected) {
-  size_t place = expected;
+/* Reads the name of a field, usually that of `expected`. *place is the field's index in the class.
+ * False with an exception, also if the class has no such field. */
+static bool read_field(struct reader *reader, const struct record *record, size_t expected,
+                       size_t *place) {
+  const uint8_t *text;
+  uint64_t size;
 
-  for (size_t i = 0; i < record->n_fields; i++, place++) {
-    const struct field *field;
+  *place = expected;
+  if (expected < record->n_fields &&
+      reader_skip_str(reader, record->fields[expected].text, record->fields[expected].size))
+    return true;
+  if (!reader_str(reader, &text, &size))
+    return false;
+  for (*place = 0; *place < record->n_fields; ++*place) {
+    const struct field *field = &record->fields[*place];
 
-    if (place >= record->n_fields)
-      place = 0;
-    field = &record->fields[place];
     if (field->size == size && same_text(field->text, text, size))
-      return place;
+      return true;
   }
-  return record->n_fields;
+  (void)PyErr_Format(errors_decode,
+                     "%U was stored with other fields than this class has: one that it lacks comes "
+                     "with it",
+                     record->name);
+  return false;
 }
 
 /* Reads the map of fields into `contents`, which has an entry for each field of the class, all
  * NULL. */
 static bool decode_contents(struct reader *reader, const struct record *record,
                             PyObject **contents) {
-  const uint8_t *text;
-  uint64_t size;
   uint64_t n;
 
   if (!reader_map(reader, &n))
@@ -33,14 +40,12 @@ static bool decode_contents(struct reader *reader, const struct record *record,
   for (size_t i = 0; i < n; i++) {
     size_t place;
 
-    if (!reader_str(reader, &text, &size))
+    if (!read_field(reader, record, i, &place))
       return false;
-    place = field_place(record, text, size, i);
-    if (place == record->n_fields || contents[place]) {
+    if (contents[place]) {
       (void)PyErr_Format(errors_decode,
-                         "%U was stored with other fields than this class has: %.100s comes %s",
-                         record->name, place == record->n_fields ? "one that it lacks" : "one",
-                         place == record->n_fields ? "with it" : "twice");
+                         "%U was stored with other fields than this class has: one comes twice",
+                         record->name);
       return false;
     }
     contents[place] = decode_value(reader);

@@ -253,16 +253,9 @@ PyObject *field_get(const struct field *field, PyObject *instance) {
   return value;
 }
 
-bool field_set(const struct field *field, PyObject *instance, PyObject *value) {
-  if (field->offset) {
-    PyObject **slot = (PyObject **)(void *)((char *)instance + field->offset);
-    PyObject *old = *slot;
-
-    *slot = value;
-    Py_XDECREF(old);
-    return true;
-  }
+bool field_set_by_name(const struct field *field, PyObject *instance, PyObject *value) {
   int failed = PyObject_GenericSetAttr(instance, field->name, value);
+
   Py_DECREF(value);
   return !failed;
 }

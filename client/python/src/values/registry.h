@@ -41,8 +41,17 @@ PyObject *registry_register(PyObject *module, PyObject *arguments);
 /* Reads a field of an instance, past __getattr__ and properties of its class. A new reference, or
  * NULL with an exception. */
 PyObject *field_get(const struct field *field, PyObject *instance);
-/* Sets a field, also of a frozen class. Takes the reference `value`, also on failure. False with an
- * exception. */
-bool field_set(const struct field *field, PyObject *instance, PyObject *value);
+/* Sets a field of a new instance, also of a frozen class. Takes the reference `value`, also on
+ * failure. False with an exception. */
+bool field_set_by_name(const struct field *field, PyObject *instance, PyObject *value);
+static inline bool field_set(const struct field *field, PyObject *instance, PyObject *value) {
+  PyObject **slot;
+
+  if (!field->offset)
+    return field_set_by_name(field, instance, value);
+  slot = (PyObject **)(void *)((char *)instance + field->offset);
+  Py_XSETREF(*slot, value);
+  return true;
+}
 
 #endif
