@@ -151,8 +151,8 @@ static int get_from_region(struct fcache *cache, const struct fc_get_many *get, 
       continue;
     memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
     shm->labels = labels_find(&shm->labels_table, &key, handle_probe(cache));
-    int rc = handle_plain_hit_at(cache, shm->labels, &key.prompt, key.top_k, get->flags, &values[i],
-                                 now_ns);
+    struct region_key wanted = labels_key(shm->labels, shm->name_space, &key.prompt, key.top_k);
+    int rc = handle_plain_hit_at(cache, shm->labels, &wanted, get->flags, &values[i], now_ns);
     if (rc == HANDLE_UNUSUAL)
       rc = handle_hit(cache, &key, get->flags, &values[i], now_ns);
     if (rc < 0)

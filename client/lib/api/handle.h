@@ -87,12 +87,12 @@ int handle_outcome(struct fcache *cache, int rc, int degraded);
 int handle_plain_hit(struct fcache *cache, const struct fcache_key *key, unsigned flags,
                      struct fcache_value *value);
 
-/* Does the same for a key with these labels, which are the latest and in the handle's namespace.
+/* Does the same for a key with these labels, which are the latest.
  * *now_ns is the begin of the lookup (shm_begin_ns), and becomes the time of the hit. Counts all
  * but cache_hits and the wall time. */
 int handle_plain_hit_at(struct fcache *cache, const struct labels *labels,
-                        const struct fc_hash *prompt, uint32_t top_k, unsigned flags,
-                        struct fcache_value *value, uint64_t *now_ns);
+                        const struct region_key *key, unsigned flags, struct fcache_value *value,
+                        uint64_t *now_ns);
 
 /* Looks up one key in the region. FCACHE_OK with the value, and the hit recorded; FCACHE_MISS: ask
  * the daemon; or FC_ENOMEM. *now_ns is the begin of the lookup (shm_begin_ns), and becomes the time

@@ -16,8 +16,8 @@ static bool has_names(const struct fcache_key *key, const struct labels *labels)
 }
 
 int handle_plain_hit_at(struct fcache *cache, const struct labels *labels,
-                        const struct fc_hash *prompt, uint32_t top_k, unsigned flags,
-                        struct fcache_value *value, uint64_t *now_ns) {
+                        const struct region_key *key, unsigned flags, struct fcache_value *value,
+                        uint64_t *now_ns) {
   const struct connection *connection = &cache->connection;
   struct shm *shm = &cache->connection.shm;
   struct region_reader_hit hit;
@@ -27,21 +27,20 @@ int handle_plain_hit_at(struct fcache *cache, const struct labels *labels,
   struct fc_ring_hit *record = shm_next_hit(shm, labels);
   if (record == NULL)
     return HANDLE_UNUSUAL;
-  struct region_key key = labels_key(labels, shm->name_space, prompt, top_k);
-  enum region_reader_result result = region_reader_get(&shm->region, &key, value, &hit);
+  enum region_reader_result result = region_reader_get(&shm->region, key, value, &hit);
   if (result != REGION_READER_HIT)
     return result == REGION_READER_NOMEM ? HANDLE_UNUSUAL : FCACHE_MISS;
   uint64_t end_ns = shm_end_ns(shm);
   /* The daemon looks at the slot when it is published. */
   *record = (struct fc_ring_hit){.kind = FC_RING_HIT,
                                  .context = labels->index,
-                                 .top_k = top_k,
-                                 .digest = key.digest,
+                                 .top_k = key->top_k,
+                                 .digest = key->digest,
                                  .end_ns = end_ns,
                                  .wall_ns = end_ns - *now_ns,
                                  .compute_ns = hit.compute_ns,
                                  .origin = hit.origin};
-  memcpy(record->prompt, prompt->bytes, sizeof record->prompt);
+  memcpy(record->prompt, key->prompt, sizeof record->prompt);
   shm_publish_hit(shm);
   cache->counters.region_hits++;
   *now_ns = end_ns;
@@ -54,14 +53,17 @@ int handle_plain_hit(struct fcache *cache, const struct fcache_key *key, unsigne
   /* A child has neither region nor ring: the check comes before the clock, which reads the former.
    */
   if (key == NULL || key->op == NULL || key->view == NULL || value == NULL || shm->labels == NULL ||
-      fork_check_is_child(cache->connection.fork_check))
+      shm->region.base == NULL || fork_check_is_child(cache->connection.fork_check))
     return HANDLE_UNUSUAL;
   uint64_t start_ns = shm_begin_ns(shm), now_ns = start_ns;
   struct fc_hash prompt;
+  memcpy(prompt.bytes, key->prompt.bytes, sizeof prompt.bytes);
+  /* With the names of the latest lookup, which are compared while the bucket is on its way. */
+  struct region_key wanted = labels_key(shm->labels, shm->name_space, &prompt, key->top_k);
+  region_reader_prefetch(&shm->region, &wanted);
   if (!has_names(key, shm->labels))
     return HANDLE_UNUSUAL;
-  memcpy(prompt.bytes, key->prompt.bytes, sizeof prompt.bytes);
-  int rc = handle_plain_hit_at(cache, shm->labels, &prompt, key->top_k, flags, value, &now_ns);
+  int rc = handle_plain_hit_at(cache, shm->labels, &wanted, flags, value, &now_ns);
   if (rc != FCACHE_OK)
     return rc;
   cache->counters.cache_hits++;

@@ -13,9 +13,7 @@
 
 #define TRIES 4u
 #define LINE_BYTES 64u /* of a cache line; another size only makes it load ahead too much */
-#ifndef AHEAD_MAX
 #define AHEAD_MAX 4096u /* bytes of a value to load ahead */
-#endif
 
 /* For tests: defects that a missing part of the seqlock allows. 1: uses bytes that were read while
  * the sequence was odd. 2: loads the sequence for the second time before the copy, as without the

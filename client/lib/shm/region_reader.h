@@ -93,6 +93,13 @@ static_assert(REGION_NAMES_BYTES % 8 == 0, "whole words");
 /* Writes the names of a key, in the form in which entries have them. */
 void region_reader_pack_names(uint8_t names[REGION_NAMES_BYTES], const struct fc_key *key);
 
+/* Loads the bucket of a key ahead, while the caller has other work before region_reader_get. The
+ * map may have any content. */
+static inline void region_reader_prefetch(const struct region_reader *map,
+                                          const struct region_key *key) {
+  __builtin_prefetch(&map->buckets[fc_region_bucket_of(key->digest, map->n_buckets)]);
+}
+
 /* Looks up a key. Fills `value` and `hit` on a hit; otherwise their contents are undefined. The
  * size that `value` had tells how much of a value to load ahead. Spins for about 20 us at most
  * while the writer is at work. */
