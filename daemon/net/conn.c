@@ -138,10 +138,9 @@ static void drop(struct conn *conn, int code, const char *text) {
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   struct conn *conn = handle->data;
-  uint8_t *at = conn->conns->scratch;
-  size_t size = INPUT_SCRATCH_SIZE;
-  if (conn->input.size > 0 || !read_budget_has_room(&conn->conns->frames, INPUT_RESERVED_MAX))
-    input_buffer_space(&conn->input, &at, &size);
+  uint8_t *at;
+  size_t size;
+  input_buffer_space(&conn->input, &at, &size);
   *buf = uv_buf_init((char *)at, (unsigned)size);
 }
 

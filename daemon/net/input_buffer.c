@@ -59,10 +59,18 @@ bool input_buffer_can_continue(const struct input_buffer *input) {
   return read_budget_has_room(input->budget, INPUT_RESERVED_MAX) || can_finish(input);
 }
 
+/* Many bytes at once save a copy of a large frame to where it is kept, and a system call. */
+static bool can_fill_scratch(const struct input_buffer *input) {
+  return input->size == 0 && read_budget_has_room(input->budget, INPUT_SCRATCH_RESERVED) &&
+         user_can_charge(input->reservation.user, USER_FRAME_BYTES, INPUT_SCRATCH_RESERVED);
+}
+
 /* Returns the size to which the bytes may grow in the scratch buffer now. */
 static size_t scratch_limit(const struct input_buffer *input) {
-  if (read_budget_has_room(input->budget, INPUT_RESERVED_MAX))
+  if (can_fill_scratch(input))
     return INPUT_SCRATCH_SIZE;
+  if (read_budget_has_room(input->budget, INPUT_RESERVED_MAX))
+    return INPUT_SMALL;
   size_t limit = input->capacity > INPUT_FLOOR ? input->capacity : INPUT_FLOOR;
   return input->need > limit && can_finish(input) ? input->need : limit;
 }
@@ -185,6 +193,8 @@ int input_buffer_keep_unfinished(struct input_buffer *input, const uint8_t *data
     now = small_capacity(size);
     if (size < INPUT_SMALL && read_budget_has_room(budget, INPUT_RESERVED_MAX))
       return keep(input, data, size, now);
+    if (need > INPUT_SMALL && now > need) /* nothing of the next frame is read into it */
+      now = need;
     if (!read_budget_reserve_whole(budget, &input->reservation, charge_of(now)))
       return FC_ENOMEM; /* as in `keep` */
   }

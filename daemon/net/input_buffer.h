@@ -1,7 +1,8 @@
 /* input_buffer.h - the memory for bytes that one connection has received and not handled yet.
  *
- * Bytes are received into a scratch buffer that all connections share. Only an unfinished frame, or
- * a frame that must wait, is kept. Each client may keep INPUT_FLOOR bytes. More are reserved in the
+ * Bytes are received into a scratch buffer that all connections share. A frame that fits is handled
+ * there, if the budget and the user's share have room for all of it in case it has to wait. Only an
+ * unfinished frame, or a frame that must wait, is kept. Each client may keep INPUT_FLOOR bytes. More are reserved in the
  * read budget as they arrive, and released when they are handled.
  *
  * - A frame of up to INPUT_SMALL bytes is kept in a small buffer, and continued in the scratch
@@ -21,10 +22,11 @@
 #define INPUT_STEP 262144u     /* the first reservation for a large frame, at most */
 #define INPUT_MALLOC_BYTES 16u /* malloc's overhead for a buffer of whole pages */
 #define INPUT_PROGRESS 65536u  /* bytes of a large frame that count as progress */
-#define INPUT_SCRATCH_SIZE 65536u
+#define INPUT_SCRATCH_SIZE 131072u
 #define INPUT_PAGE_BYTES 4096u
-/* The reservation for all bytes of the scratch buffer. */
+/* The reservations for a small frame, and for all bytes of the scratch buffer. */
 #define INPUT_RESERVED_MAX (INPUT_SMALL + INPUT_PAGE_BYTES)
+#define INPUT_SCRATCH_RESERVED (INPUT_SCRATCH_SIZE + INPUT_PAGE_BYTES)
 
 /* Zero at the start, except the borrowed fields and the `ready` functions of `reservation`. */
 struct input_buffer {
