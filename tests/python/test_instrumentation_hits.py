@@ -84,11 +84,19 @@ def test_hits_counted_in_any_object(inst: BackendInstrumentation, stats: Any) ->
         assert mine.changes.count("scoring_wall_s") == 301
 
 
+class Tens(int):
+    """An int that counts in steps of ten."""
+
+    def __add__(self, other: int) -> Any:
+        return int(self) + 10 * other
+
+
 @pytest.mark.parametrize(
     "hits, wall, expected",
     [
         (0, 0, (1, float)),
         (True, 0.0, (2, float)),
+        (Tens(5), 0.0, (15, float)),
         (1.5, 0.0, (2.5, float)),
         (2**63 - 2, 0.0, (2**63 - 1, float)),
         (2**63 - 1, 0.0, (2**63, float)),
