@@ -2,8 +2,8 @@
  *
  * Bytes are received into a scratch buffer that all connections share. A frame that fits is handled
  * there, if the budget and the user's share have room for all of it in case it has to wait. Only an
- * unfinished frame, or a frame that must wait, is kept. Each client may keep INPUT_FLOOR bytes. More are reserved in the
- * read budget as they arrive, and released when they are handled.
+ * unfinished frame, or a frame that must wait, is kept. Each client may keep INPUT_FLOOR bytes.
+ * More are reserved in the read budget as they arrive, and released when they are handled.
  *
  * - A frame of up to INPUT_SMALL bytes is kept in a small buffer, and continued in the scratch
  *   buffer. While the budget has no memory, its rest stays in the socket (`starved`). The rest is

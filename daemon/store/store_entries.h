@@ -148,7 +148,8 @@ struct entry *store_peek_digest(const struct store *store, const struct namespac
                                 uint64_t digest, const struct fc_key *key);
 
 /* Loads the chains of up to STORE_PREFETCH_MAX digests into the processor's cache, all at the same
- * time. Lookups and puts of these keys that follow soon do not wait for one line after the other. */
+ * time. Lookups and puts of these keys that follow soon do not wait for one line after the other.
+ */
 #define STORE_PREFETCH_MAX 32u
 void store_prefetch_chains(const struct store *store, const uint64_t *digests, size_t n);
 
