@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE / "library" if (HERE / "library").is_dir() else HERE.parent.parent
 PARTS = ("client/include", "client/lib", "proto")  # the directories of the library
 HEADERS = ("xxhash.h",)
+# As COPY_CALLS in the library's Makefile: gcc calls memcpy, which knows the processor, instead of
+# copying by REP MOVSQ in place. Other compilers and processors do not know the option.
+COPY_CALLS = "-mmemcpy-strategy=libcall:-1:noalign"
 NO_HEADERS = """
 fcached: cannot compile with xxhash.h. Only the header is needed, not the library.
   Debian, Ubuntu:  apt-get install libxxhash-dev
@@ -59,6 +63,8 @@ class BuildCore(build_ext):
         ext.sources = ext.sources + stage_library(library)
         ext.include_dirs = [str(library), str(library / "client" / "include"), *ext.include_dirs]
         ext.define_macros.append(("FC_VERSION", f'"{self.distribution.get_version()}"'))
+        if self._accepts(COPY_CALLS):
+            ext.extra_compile_args.append(COPY_CALLS)
         self._leave_out_run_path()
         self._compile_side_by_side()
         super().build_extension(ext)
@@ -71,6 +77,10 @@ class BuildCore(build_ext):
                 self.compiler.compile([str(probe)], output_dir=directory)
             except CompileError as error:
                 raise SystemExit(NO_HEADERS) from error
+
+    def _accepts(self, option: str) -> bool:
+        command = [*self.compiler.compiler_so, "-Werror", option, "-E", "-x", "c", os.devnull]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def _leave_out_run_path(self) -> None:
         """Removes the run path that the configuration of some interpreters adds. The extension
