@@ -12,7 +12,7 @@
 #include "proto/shm/torn_copy.h"
 
 #define TRIES 4u
-#define LINE_BYTES 64u /* of a cache line; another size only makes it load ahead too much */
+#define LINE_BYTES 64u  /* of a cache line; another size only makes it load ahead too much */
 #define AHEAD_MAX 4096u /* bytes of a value to load ahead */
 
 /* For tests: defects that a missing part of the seqlock allows. 1: uses bytes that were read while

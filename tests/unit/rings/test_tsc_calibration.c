@@ -3,9 +3,12 @@
 #include "daemon/rings/tsc_calibration.h"
 
 #include <check.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "client/lib/shm/hit_clock.h"
 #include "daemon/os/clocksource.h"
 #include "proto/shm/tsc.h"
 #include "tests/support/runner.h"
@@ -180,6 +183,63 @@ START_TEST(publish_on_this_machine_equals_its_clock) {
 }
 END_TEST
 
+/* Two clients that serve hits in turn, while the daemon publishes new calibrations. */
+#define TURNS_MS 1000u
+
+static struct {
+  struct fc_region_header header;
+  _Atomic uint64_t turn;
+  atomic_bool stop;
+  uint64_t latest_ns; /* of the latest hit, by any client. 0: not by the counter */
+  uint64_t by_counter, earlier;
+} turns;
+
+static void *take_turns(void *arg) {
+  uint64_t mine = *(const uint64_t *)arg;
+  struct hit_clock clock = {0};
+  while (!atomic_load(&turns.stop)) {
+    uint64_t turn = atomic_load_explicit(&turns.turn, memory_order_acquire);
+    if (turn % 2 != mine) {
+      (void)sched_yield();
+      continue;
+    }
+    (void)hit_clock_begin(&clock, &turns.header);
+    uint64_t end_ns = hit_clock_end(&clock, &turns.header);
+    bool by_counter = clock.tsc.ticks_max != 0;
+    turns.by_counter += by_counter && turns.latest_ns != 0;
+    turns.earlier += by_counter && end_ns < turns.latest_ns;
+    turns.latest_ns = by_counter ? end_ns : 0;
+    atomic_store_explicit(&turns.turn, turn + 1, memory_order_release);
+  }
+  return NULL;
+}
+
+START_TEST(hit_after_that_of_other_client_not_earlier) {
+  static const uint64_t numbers[2] = {0, 1};
+  pthread_t clients[2];
+  if (!clocksource_is_tsc()) {
+    (void)printf("skipped: the kernel does not use the time stamp counter\n");
+    return;
+  }
+  for (unsigned i = 0; i < 2; i++)
+    ck_assert_int_eq(pthread_create(&clients[i], NULL, take_turns, (void *)(uintptr_t)&numbers[i]),
+                     0);
+  uint64_t end_ns = monotonic_ns() + TURNS_MS * MS;
+  for (uint64_t now_ns = monotonic_ns(), next_ns = now_ns; now_ns < end_ns; now_ns = monotonic_ns())
+    if (now_ns < next_ns) {
+      (void)sched_yield();
+    } else {
+      tsc_calibration_publish(&calibration, &turns.header, true);
+      next_ns = now_ns + 5 * MS;
+    }
+  atomic_store(&turns.stop, true);
+  for (unsigned i = 0; i < 2; i++)
+    ck_assert_int_eq(pthread_join(clients[i], NULL), 0);
+  ck_assert_uint_gt(turns.by_counter, 100);
+  ck_assert_uint_eq(turns.earlier, 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("tsc_calibration");
   TCase *tcase = tcase_create("tsc_calibration");
@@ -192,6 +252,7 @@ int main(void) {
   tcase_add_test(tcase, long_pause_or_impossible_rate_none);
   tcase_add_test(tcase, publish_unusable_withdraws);
   tcase_add_test(tcase, publish_on_this_machine_equals_its_clock);
+  tcase_add_test(tcase, hit_after_that_of_other_client_not_earlier);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
