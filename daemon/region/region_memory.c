@@ -23,7 +23,7 @@
 #define SLACK_MIN (128u << 10)
 #define SEGMENT_MIN (1u << 20) /* a small cache needs few descriptors */
 #define STEP_BYTES (1u << 20)  /* the kernel zeroes it in a fraction of a millisecond */
-#define HUGE_PAGE_OF_PAGE 4096 /* bytes of the page of which 512 are a huge page of 2 MiB */
+#define SMALL_PAGE 4096        /* the page size with which a huge page is FC_HUGE_PAGE */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -98,7 +98,7 @@ static void allocate_huge(uint8_t *at, uint64_t offset, uint64_t bytes) {
   for (uint64_t from = round_up(offset, FC_HUGE_PAGE); from + FC_HUGE_PAGE <= offset + bytes;
        from += FC_HUGE_PAGE)
     if (madvise(at + from - offset, FC_HUGE_PAGE, MADV_HUGEPAGE) == 0)
-      (void)madvise(at + from - offset, HUGE_PAGE_OF_PAGE, MADV_POPULATE_WRITE);
+      (void)madvise(at + from - offset, SMALL_PAGE, MADV_POPULATE_WRITE);
 }
 
 /* Gives a range of a file, which is mapped at `at`, its memory. */
@@ -119,7 +119,7 @@ static bool allocate(const struct region *region, int fd, uint8_t *at, uint64_t 
 static void probe_huge_pages(struct region *region) {
   struct stat status;
   int fd = -1;
-  if (region->segment_bytes % FC_HUGE_PAGE != 0 || sysconf(_SC_PAGESIZE) != HUGE_PAGE_OF_PAGE)
+  if (region->segment_bytes % FC_HUGE_PAGE != 0 || sysconf(_SC_PAGESIZE) != SMALL_PAGE)
     return;
   if (map_file(&fd, "fcached-probe", region->base, FC_HUGE_PAGE)) {
     allocate_huge(region->base, 0, FC_HUGE_PAGE);
