@@ -7,7 +7,7 @@
 #   UNIT_TEST=NAME      only that test of tests/systemd/inside.sh
 # make check-aarch64    compile the last commit for AArch64, and run its unit tests in an emulator; needs root
 #   ONLY=store          only the tests whose names contain this
-#   TEST_JOBS=1         the number of test programs that run in parallel (4: most of them wait most of the time)
+#   TEST_JOBS=1         the number of test programs that run in parallel (3: most of them wait most of the time)
 #   CK_RUN_CASE=...     a variable of the Check library
 #   FC_STORM_READS=...  the number of reads of test_storm (10000000)
 #   FC_LEASE_KILLS=...  the number of lease owners that test_lease_kills kills (2000)
@@ -19,7 +19,7 @@
 # make storm-crash-mutants  show that this storm fails with each step off that keeps the cache
 # make check-memory-waves   1,000 clients that use as much of the daemon's memory as they can, in a control group; needs root
 #   SECONDS=n           the duration (600)
-TEST_JOBS ?= 4
+TEST_JOBS ?= 3
 # Of valgrind and the emulator, which never wait.
 SLOW_JOBS = $(if $(filter 1,$(TEST_JOBS)),1,2)
 TEST_TIMEOUT_S ?= 150
