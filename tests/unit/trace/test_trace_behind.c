@@ -103,7 +103,9 @@ START_TEST(large_buffers_given_back) {
     size_t bytes = tf.trace.buffer_bytes;
     ck_assert_uint_gt(bytes, TRACE_UNWRITTEN_MAX / 2);
     ck_assert(trace_fixture_run(10000));
-    ck_assert_uint_ge(tf.trace.buffer_bytes, bytes);
+    /* On a slow machine, the timer may have been due twice since the last line. */
+    bool was_idle = tf.trace.timer_events == tf.trace.events;
+    ck_assert(was_idle || tf.trace.buffer_bytes >= bytes);
   }
   uint64_t until = runner_now_ms() + 10000;
   while (tf.trace.buffer_bytes > small && runner_now_ms() < until)
