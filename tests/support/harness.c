@@ -169,7 +169,8 @@ int harness_wait(pid_t pid, unsigned timeout_ms) {
 /* ---- commands ---- */
 
 /* Prepares the child: it inherits no descriptor of the test. */
-static void become(const char *const argv[], int out_fd, int err_fd, pid_t parent) {
+static void become(const char *const argv[], char **environment, int out_fd, int err_fd,
+                   pid_t parent) {
   int null_fd = open("/dev/null", O_RDWR);
 
   (void)dup2(null_fd, STDIN_FILENO);
@@ -180,18 +181,38 @@ static void become(const char *const argv[], int out_fd, int err_fd, pid_t paren
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent)
     _exit(127);
-  (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+  (void)execvpe(argv[0], (char *const *)(uintptr_t)argv, environment);
   dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
   _exit(127);
 }
 
-pid_t harness_spawn(const char *const argv[], int out_fd, int err_fd) {
+static pid_t spawn(const char *const argv[], char **environment, int out_fd, int err_fd) {
   pid_t parent = getpid(), pid = fork();
 
   if (pid < 0)
     ck_abort_msg("fork: %s", strerror(errno));
   if (pid == 0)
-    become(argv, out_fd, err_fd, parent);
+    become(argv, environment, out_fd, err_fd, parent);
+  return pid;
+}
+
+pid_t harness_spawn(const char *const argv[], int out_fd, int err_fd) {
+  return spawn(argv, environ, out_fd, err_fd);
+}
+
+/* Does as harness_spawn, with one more variable ("NAME=VALUE"). The test's own environment does not
+ * change, because a client in another thread of it may read it at the moment. */
+static pid_t spawn_with(const char *const argv[], char *variable, int out_fd, int err_fd) {
+  size_t n = 0;
+  while (environ[n] != NULL)
+    n++;
+  char **environment = calloc(n + 2, sizeof *environment);
+  if (environment == NULL)
+    ck_abort_msg("out of memory");
+  environment[0] = variable;
+  memcpy(environment + 1, environ, n * sizeof *environment);
+  pid_t pid = spawn(argv, environment, out_fd, err_fd);
+  free(environment);
   return pid;
 }
 
@@ -276,7 +297,7 @@ static void wait_started(struct start *start) {
 
 void harness_start(struct daemon *daemon, ...) {
   const char *argv[ARGS_MAX + 2];
-  char ready[HARNESS_PATH_SIZE];
+  char ready[HARNESS_PATH_SIZE], variable[HARNESS_PATH_SIZE + 16];
   struct start start = {.daemon = daemon};
   size_t n = 0;
   va_list args;
@@ -293,11 +314,10 @@ void harness_start(struct daemon *daemon, ...) {
   argv[n] = NULL;
 
   start.ready_fd = open_ready(daemon, ready);
-  (void)setenv("NOTIFY_SOCKET", ready, 1);
+  (void)snprintf(variable, sizeof variable, "NOTIFY_SOCKET=%s", ready);
   log_fd = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  daemon->pid = harness_spawn(argv, log_fd, log_fd);
+  daemon->pid = spawn_with(argv, variable, log_fd, log_fd);
   (void)close(log_fd);
-  (void)unsetenv("NOTIFY_SOCKET");
   wait_started(&start);
 }
 
