@@ -222,11 +222,12 @@ check: tests
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(DOCS_TESTS) $(filter-out $(SAN_SKIP),$(COMPILED_TESTS))) $(UNIT_MUTANTS_CHECKED)
 
-# Tests with very many cheap checks, which take up to hours under valgrind, and tests that leave the memory of dead daemons
-# behind on purpose, too much for one process. The sanitizers run them.
+# Tests with very many cheap checks, which take up to hours under valgrind, tests that leave the memory of dead daemons
+# behind on purpose, too much for one process, and one that counts the process's addresses, of which valgrind maps some.
+# The sanitizers run them.
 VALGRIND_SKIP := %/test_adopt_damage %/test_adopt_kills %/test_adopted_leases %/test_image %/test_key %/test_store_model \
   %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_arena_model %/test_heap_model %/test_heap_wipe %/test_timer_heap \
-  %/test_breaker_random %/test_fleet_random
+  %/test_breaker_random %/test_fleet_random %/test_reserve
 # The longest tests start first, so that none of them runs alone at the end.
 VALGRIND_FIRST := %/test_rings_trace %/test_rings_pool
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \

@@ -25,6 +25,22 @@ static void publish(uint64_t ticks, uint64_t ns, uint64_t factor) {
   fc_tsc_clock_store(&header, &clock);
 }
 
+/* Publishes a clock that is ahead of the kernel's by `ahead_ns`, at most HIT_CLOCK_MAX_OFF_NS, and
+ * checks that the stamp at `ticks` is by it. Returns its time then. Does so again if the process
+ * had to pause until the clock was too far behind the kernel's. */
+static uint64_t begin_to_use(uint64_t ticks, uint64_t ahead_ns) {
+  for (;;) {
+    uint64_t base_ns = clock_now_ns() + ahead_ns;
+    publish(ticks, base_ns, GHZ_1);
+    hits.latest_ns = 0;
+    uint64_t stamp_ns = hit_clock_at(&hits, &header, ticks);
+    if (clock_now_ns() > base_ns + HIT_CLOCK_MAX_OFF_NS)
+      continue;
+    ck_assert_uint_eq(stamp_ns, base_ns);
+    return base_ns;
+  }
+}
+
 /* Checks that the next stamp is the kernel's time. */
 static void check_kernel(uint64_t ticks) {
   uint64_t before_ns = clock_now_ns();
@@ -45,8 +61,7 @@ START_TEST(without_header_or_calibration_kernel) {
 END_TEST
 
 START_TEST(calibration_used_until_it_is_stale) {
-  uint64_t base_ns = clock_now_ns();
-  publish(1000, base_ns, GHZ_1);
+  uint64_t base_ns = begin_to_use(1000, 0);
   for (uint64_t age = 0; age < FC_TSC_VALID_NS; age += 50 * MS)
     ck_assert_uint_eq(hit_clock_at(&hits, &header, 1000 + age), base_ns + age);
   hits.latest_ns = 0;
@@ -56,11 +71,10 @@ START_TEST(calibration_used_until_it_is_stale) {
 END_TEST
 
 START_TEST(new_calibration_used_at_once) {
-  uint64_t base_ns = clock_now_ns();
-  publish(1000, base_ns, GHZ_1);
+  uint64_t base_ns = begin_to_use(1000, 0);
   ck_assert_uint_eq(hit_clock_at(&hits, &header, 1500), base_ns + 500);
-  publish(2000, base_ns + 1100, GHZ_1);
-  ck_assert_uint_eq(hit_clock_at(&hits, &header, 2001), base_ns + 1101);
+  base_ns = begin_to_use(2000, 0);
+  ck_assert_uint_eq(hit_clock_at(&hits, &header, 2001), base_ns + 1);
   hits.latest_ns = 0;
   publish(0, 0, 0); /* withdrawn */
   check_kernel(2002);
@@ -71,17 +85,16 @@ START_TEST(new_calibration_used_at_once) {
 END_TEST
 
 START_TEST(stamps_never_go_back) {
-  uint64_t ahead_ns = clock_now_ns() + MS / 2;
-  publish(1000, ahead_ns, GHZ_1);
-  ck_assert_uint_eq(hit_clock_at(&hits, &header, 1000), ahead_ns);
+  uint64_t ahead_ns = begin_to_use(1000, HIT_CLOCK_MAX_OFF_NS / 2);
   publish(0, 0, 0);
-  ck_assert_uint_eq(hit_clock_at(&hits, &header, 1001), ahead_ns);
-  ck_assert_uint_eq(hit_clock_begin(&hits, NULL), ahead_ns);
+  uint64_t next_ns = hit_clock_at(&hits, &header, 1001);
+  ck_assert_uint_ge(next_ns, ahead_ns);
+  ck_assert_uint_ge(hit_clock_begin(&hits, NULL), next_ns);
 }
 END_TEST
 
 START_TEST(calibration_far_from_kernel_rejected) {
-  static const int64_t offs[] = {INT64_MIN, -3600000000000, -20000000, 20000000, INT64_MAX};
+  static const int64_t offs[] = {INT64_MIN, -3600000000000, -20000000, 60000000000, INT64_MAX};
   for (size_t i = 0; i < sizeof offs / sizeof offs[0]; i++) {
     publish(1000, clock_now_ns() + (uint64_t)offs[i], GHZ_1);
     check_kernel(1000);
