@@ -172,4 +172,5 @@ help:
 	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 check-memory-waves clean'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build directory'
 
--include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
+# Not those of the previous version, which check-upgrade builds: its objects have the same names.
+-include $(shell find $(BUILD) -name 'previous-*' -prune -o -name '*.d' -type f -print 2>/dev/null)
