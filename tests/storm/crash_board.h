@@ -63,6 +63,7 @@ struct crash_step {
   uint32_t key;
   bool is_put;
   bool without_effect; /* a put that the daemon rejected, or a miss */
+  bool in_ring;        /* a hit from the region: nothing but its record in the ring tells of it */
 };
 
 struct crash_board {

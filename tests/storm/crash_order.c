@@ -39,7 +39,9 @@ static bool is_order(const struct crash_board *board, const struct crash_list *m
 }
 
 /* Returns whether the order is that after the first `n` steps, or after these and the last one,
- * which the next daemon completed. */
+ * which the next daemon completed. If the last one is a hit from the region, both are possible: the
+ * worker may have looked at the phase after the kill, and its record was in the ring of the killed
+ * daemon. */
 static bool is_order_after(const struct crash_board *board, const struct crash_list *model,
                            uint32_t n, const struct crash_list *after, uint64_t evicted) {
   static struct crash_list last;
@@ -48,6 +50,8 @@ static bool is_order_after(const struct crash_board *board, const struct crash_l
   uint32_t torn = n < begun && board->step[n].is_put && !crossed ? board->step[n].key : NO_KEY;
   if (!crossed || n == begun)
     return is_order(board, model, after, torn, evicted);
+  if (board->step[begun - 1].in_ring && is_order(board, model, after, torn, evicted))
+    return true;
   last = *model;
   apply(&last, &board->step[begun - 1]);
   return is_order(board, &last, after, torn, evicted);

@@ -220,6 +220,7 @@ static void do_ordered_step(struct worker *worker) {
   else
     found = crash_client_get(client, key, &version);
   board->step[n].without_effect = outcome == CRASH_REJECTED || found == CRASH_MISS;
+  board->step[n].in_ring = found == CRASH_HIT && client->region;
   uint32_t done = complete_after(n, outcome, found, client->region);
   /* A request that was repeated with the next daemon says nothing about the steps before. */
   if (atomic_load(&board->phase) != CRASH_ORDER)
