@@ -386,7 +386,7 @@ user_units_activate_and_stop() {
   is active as_user systemctl --user is-active fcached.service
   as_user fcachectl stats --json | grep -E '"max_bytes": ?16777216\b' >/dev/null
   as_user fcachectl trace on today.jsonl
-  find /home/lab -path '*/log/fcached/today.jsonl' -user lab | grep -q .
+  find /home/lab -path '*/log/fcached/today.jsonl' -user lab | grep . >/dev/null
   as_user systemctl --user stop fcached.service
   test -S "$run/fcached.sock"
   as_user systemctl --user start fcached.service
@@ -430,7 +430,7 @@ state_directory_is_private() {
   is '' find /var/lib/fcached -perm /0077 ! -type d
 }
 # All entries have left the memory of the daemon before.
-moved() { fcachectl stats --json | grep -qE '"migrating_bytes": ?0\b'; }
+moved() { fcachectl stats --json | grep -E '"migrating_bytes": ?0\b' >/dev/null; }
 # systemd has no more removals to do.
 is_steady() {
   local n
